@@ -1,0 +1,184 @@
+//! Dispatch: the one active sender of an outbox.
+//!
+//! - [`election`]: who it is;
+//! - `keeper`: the thread that stands for the lead and watches the file;
+//! - `driver`: one task per destination: claim, send, record;
+//! - `attempt`: one attempt from claim to completion;
+//! - [`rate`] and [`rest`]: when a destination may be spoken to.
+
+mod attempt;
+mod bell;
+mod driver;
+pub mod election;
+mod keeper;
+pub mod rate;
+pub mod rest;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use self::bell::Bell;
+use self::driver::{Driver, Phase};
+use self::election::Election;
+use self::keeper::{Keeper, Order};
+use crate::clock::Clock;
+use crate::config::Destination;
+use crate::error::{OutboxError, code};
+use crate::store::Store;
+use crate::transport::Transport;
+
+/// What a dispatcher is made of.
+pub struct Parts {
+    /// Where messages are kept.
+    pub store: Arc<dyn Store>,
+    /// Who leads.
+    pub election: Arc<dyn Election>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Where attempts run.
+    pub runtime: Handle,
+    /// Every destination with the way to it.
+    pub destinations: Vec<(Arc<Destination>, Arc<dyn Transport>)>,
+}
+
+/// Stands for the lead and, while it has it, delivers.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the keeper, the drivers and the callers share.
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    runtime: Handle,
+    destinations: Vec<(Arc<Destination>, Arc<dyn Transport>)>,
+    bells: BTreeMap<Arc<str>, Arc<Bell>>,
+    phase: watch::Sender<Phase>,
+    leading: AtomicBool,
+    in_flight: Arc<AtomicU64>,
+    drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    /// The last thing that went wrong in the keeper, for health.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Dispatcher {
+    /// Begins to stand for the lead.
+    pub fn start(parts: Parts) -> Result<Self, OutboxError> {
+        let bells = parts.destinations.iter().map(|(d, _)| (Arc::clone(&d.name), Arc::<Bell>::default())).collect();
+        let shared = Arc::new(Shared {
+            store: parts.store,
+            clock: Arc::clone(&parts.clock),
+            runtime: parts.runtime,
+            destinations: parts.destinations,
+            bells,
+            phase: watch::channel(Phase::Running).0,
+            leading: AtomicBool::new(false),
+            in_flight: Arc::default(),
+            drivers: Mutex::default(),
+            trouble: Mutex::default(),
+        });
+        let (orders, receiver) = mpsc::channel();
+        let keeper =
+            Keeper { shared: Arc::clone(&shared), election: parts.election, clock: parts.clock, orders: receiver };
+        let thread = std::thread::Builder::new().name(String::from("hl7-keeper")).spawn(move || keeper.run()).map_err(
+            |error| OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind())),
+        )?;
+        Ok(Self { shared, orders, keeper: Mutex::new(Some(thread)) })
+    }
+
+    /// A message for `destination` was committed.
+    pub fn committed(&self, destination: &str) {
+        if let Some(bell) = self.shared.bells.get(destination) {
+            bell.ring_work();
+        }
+    }
+
+    /// A command was committed.
+    pub fn commanded(&self) {
+        self.shared.ring_all();
+    }
+
+    /// Whether this process dispatches.
+    pub fn leads(&self) -> bool {
+        self.shared.leading.load(Ordering::Acquire)
+    }
+
+    /// What last went wrong while standing for the lead or watching.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Claims nothing more, waits for attempts in flight at most `timeout`, and frees the lead. Answers whether all of
+    /// them ended. An attempt that was cut keeps its claim on disk: the next dispatcher sends it again, marked.
+    pub fn stop(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        self.shared.phase.send_replace(Phase::Draining);
+        let drivers = std::mem::take(&mut *self.shared.drivers.lock().unwrap_or_else(PoisonError::into_inner));
+        let drained = self.shared.runtime.block_on(async {
+            let mut drained = true;
+            for mut driver in drivers {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if tokio::time::timeout(left, &mut driver).await.is_err() {
+                    driver.abort();
+                    // Awaited, so that no task of a stopped dispatcher is left running.
+                    let _ = driver.await;
+                    drained = false;
+                }
+            }
+            drained
+        });
+        let _ = self.orders.send(Order::End);
+        if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = keeper.join();
+        }
+        self.shared.leading.store(false, Ordering::Release);
+        drained
+    }
+}
+
+impl Shared {
+    /// The lead is taken: every destination gets its driver.
+    fn begin(self: &Arc<Self>) {
+        self.leading.store(true, Ordering::Release);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        if *self.phase.borrow() == Phase::Draining {
+            return;
+        }
+        for (destination, transport) in &self.destinations {
+            let Some(bell) = self.bells.get(&destination.name) else { continue };
+            let driver = Driver {
+                destination: Arc::clone(destination),
+                transport: Arc::clone(transport),
+                store: Arc::clone(&self.store),
+                clock: Arc::clone(&self.clock),
+                bell: Arc::clone(bell),
+                phase: self.phase.subscribe(),
+                in_flight: Arc::clone(&self.in_flight),
+            };
+            drivers.push(self.runtime.spawn(driver.run()));
+        }
+    }
+
+    fn ring_all(&self) {
+        for bell in self.bells.values() {
+            bell.ring_command();
+        }
+    }
+
+    fn trouble(&self, error: &OutboxError) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.as_deref() != Some(error.code) {
+            tracing::warn!(code = error.code, "the dispatcher is in trouble: {}", error.message);
+            *trouble = Some(error.code.to_owned());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! From what a caller hands in to messages that are ready to be stored: read, check, resolve the destination and the lane.
+//!
+//! Pure, and run on the store's thread (`store::Prepare`), so a call costs the JS thread a copy and nothing more.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Destination, OrderBy, Settings};
+use crate::error::{OutboxError, code};
+use crate::hl7::{self, Envelope, Message, Source};
+use crate::message::{Body, LaneKey, MessageId, NewMessage, Tags};
+
+/// Most labels of a message.
+pub const TAGS_MAX: usize = 8;
+/// Longest key of a label, in characters.
+pub const TAG_KEY_MAX: usize = 32;
+/// Longest value of a label, in characters.
+pub const TAG_VALUE_MAX: usize = 128;
+/// Longest ordering key of a caller's own, in bytes.
+pub const ORDERING_KEY_MAX: usize = 1_024;
+/// Most destinations of one message.
+pub const DESTINATIONS_MAX: usize = 16;
+/// Most messages of one batch.
+pub const BATCH_MAX: usize = 10_000;
+
+/// What a caller may say about a message.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnqueueOptions {
+    /// One receiver; the default destination if absent.
+    pub destination: Option<String>,
+    /// Several receivers: a row and an id each, one commit, all or none.
+    pub destinations: Option<Vec<String>>,
+    /// Instead of the destination's `orderBy`; `Some(None)` for no order.
+    #[serde(default, deserialize_with = "crate::config::given")]
+    pub ordering_key: Option<Option<String>>,
+    /// Searchable labels.
+    #[serde(default)]
+    pub tags: Tags,
+    /// ISO time before which it is not sent.
+    pub not_before: Option<String>,
+    /// Its own limit of counted attempts.
+    pub max_attempts: Option<u32>,
+}
+
+/// One message as handed in. Debug would show the message, so there is none.
+pub struct EnqueueRequest {
+    /// The bytes.
+    pub message: Vec<u8>,
+    /// A string or bytes.
+    pub source: Source,
+    /// The caller's options.
+    pub options: EnqueueOptions,
+}
+
+/// Prepares all messages of one call. With several, an error says which one is wrong; none is stored then.
+pub fn prepare(
+    settings: &Settings,
+    clock: &dyn Clock,
+    requests: Vec<EnqueueRequest>,
+) -> Result<Vec<NewMessage>, OutboxError> {
+    let several = requests.len() > 1;
+    if requests.len() > BATCH_MAX {
+        return Err(option(&format!("the batch has {} messages; at most {BATCH_MAX} fit", requests.len())));
+    }
+    let mut prepared = Vec::with_capacity(requests.len());
+    for (n, request) in requests.into_iter().enumerate() {
+        prepare_one(settings, clock.now(), request, &mut prepared).map_err(|mut error| {
+            if several {
+                error.message = format!("message {} of the batch: {}", n + 1, error.message);
+            }
+            error
+        })?;
+    }
+    Ok(prepared)
+}
+
+fn option(what: &str) -> OutboxError {
+    OutboxError::new(code::ERR_OPTION, what)
+}
+
+fn prepare_one(
+    settings: &Settings,
+    now: Timestamp,
+    request: EnqueueRequest,
+    into: &mut Vec<NewMessage>,
+) -> Result<(), OutboxError> {
+    let EnqueueRequest { message, source, options } = request;
+    check_tags(&options.tags)?;
+    if options.max_attempts == Some(0) {
+        return Err(option("`maxAttempts` must be at least 1"));
+    }
+    let not_before = match options.not_before.as_deref() {
+        None => None,
+        Some(text) => Some(Timestamp::from_iso(text).ok_or_else(|| option("`notBefore` is not a date"))?),
+    };
+    let destinations = destinations_of(settings, &options)?;
+    let limits = hl7::Limits { message_bytes: settings.limits.message_bytes };
+    let envelope = hl7::read(message, source, &limits)?;
+    for destination in &destinations {
+        check_processing_id(destination, &envelope)?;
+    }
+    let lanes = destinations
+        .iter()
+        .map(|destination| lane_of(destination, &envelope, options.ordering_key.as_ref()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let application_ack = envelope.application_ack;
+    let body = Body::new(envelope.bytes);
+    for (destination, (lane, warning)) in destinations.iter().zip(lanes) {
+        into.push(NewMessage {
+            id: MessageId::new(now),
+            destination: Arc::clone(&destination.name),
+            control_id: envelope.control_id.clone(),
+            message_type: envelope.message_type.clone(),
+            lane,
+            body: body.clone(),
+            tags: options.tags.clone(),
+            not_before: not_before.filter(|at| *at > now),
+            max_attempts: options.max_attempts,
+            application_ack,
+            warning,
+        });
+    }
+    Ok(())
+}
+
+fn check_tags(tags: &Tags) -> Result<(), OutboxError> {
+    if tags.len() > TAGS_MAX {
+        return Err(option(&format!("`tags` has {} entries; at most {TAGS_MAX} fit", tags.len())));
+    }
+    for (n, (key, value)) in tags.iter().enumerate() {
+        if key.is_empty() || key.chars().count() > TAG_KEY_MAX {
+            return Err(option(&format!("key {} of `tags` is not 1 to {TAG_KEY_MAX} characters long", n + 1)));
+        }
+        if value.chars().count() > TAG_VALUE_MAX {
+            return Err(option(&format!("value {} of `tags` is longer than {TAG_VALUE_MAX} characters", n + 1)));
+        }
+    }
+    Ok(())
+}
+
+fn destinations_of<'a>(
+    settings: &'a Settings,
+    options: &EnqueueOptions,
+) -> Result<Vec<&'a Arc<Destination>>, OutboxError> {
+    let find = |name: &str| {
+        settings.destinations.get(name).ok_or_else(|| {
+            let known: Vec<&str> = settings.destinations.keys().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                String::from("none is configured")
+            } else {
+                format!("configured: {}", known.join(", "))
+            };
+            OutboxError::new(code::ERR_UNKNOWN_DESTINATION, format!("the destination is not configured ({known})"))
+        })
+    };
+    match (&options.destination, &options.destinations) {
+        (Some(_), Some(_)) => Err(option("pass `destination` or `destinations`, not both")),
+        (Some(name), None) => Ok(vec![find(name)?]),
+        (None, Some(names)) => {
+            if names.is_empty() || names.len() > DESTINATIONS_MAX {
+                return Err(option(&format!("`destinations` must name 1 to {DESTINATIONS_MAX} receivers")));
+            }
+            for (n, name) in names.iter().enumerate() {
+                if names[..n].contains(name) {
+                    return Err(option("`destinations` names a receiver twice"));
+                }
+            }
+            names.iter().map(|name| find(name)).collect()
+        }
+        (None, None) => match &settings.default_destination {
+            Some(name) => Ok(vec![find(name)?]),
+            None if settings.destinations.is_empty() => find("").map(|destination| vec![destination]),
+            None => Err(OutboxError::plain(code::ERR_DESTINATION_REQUIRED)),
+        },
+    }
+}
+
+fn check_processing_id(destination: &Destination, envelope: &Envelope) -> Result<(), OutboxError> {
+    match &destination.processing_ids {
+        Some(allowed) if !allowed.contains(&envelope.processing_id) => Err(OutboxError {
+            segment: Some(String::from("MSH")),
+            field: Some(11),
+            ..OutboxError::new(
+                code::ERR_PROCESSING_ID,
+                format!("MSH-11 is not among the processingIds of `{}` ({})", destination.name, allowed.join(", ")),
+            )
+        }),
+        _ => Ok(()),
+    }
+}
+
+type Lane = (Option<LaneKey>, Option<&'static str>);
+
+fn lane_of(destination: &Destination, envelope: &Envelope, own: Option<&Option<String>>) -> Result<Lane, OutboxError> {
+    match (own, &destination.order_by) {
+        (Some(None), _) | (None, None) => Ok((None, None)),
+        (Some(Some(key)), _) if key.is_empty() || key.len() > ORDERING_KEY_MAX => {
+            Err(option(&format!("`orderingKey` must be 1 to {ORDERING_KEY_MAX} bytes long, or null")))
+        }
+        // A caller's key and a patient's never meet by chance: the first byte tells them apart.
+        (Some(Some(key)), _) => Ok((Some(tagged(b'k', key.as_bytes())), None)),
+        (None, Some(OrderBy::Patient)) => Ok(match &envelope.patient {
+            Some(patient) => (Some(tagged(b'p', &patient.to_bytes())), None),
+            None => (None, Some("no-patient-id")),
+        }),
+        (None, Some(OrderBy::Field(path))) => {
+            let message = Message::new(&envelope.bytes);
+            Ok(match message.as_ref().and_then(|message| message.value(path)) {
+                Some(value) if !value.is_empty() => (Some(tagged(b'f', value)), None),
+                _ => (None, Some("no-ordering-field")),
+            })
+        }
+    }
+}
+
+fn tagged(kind: u8, key: &[u8]) -> LaneKey {
+    let mut bytes = Vec::with_capacity(key.len() + 1);
+    bytes.push(kind);
+    bytes.extend_from_slice(key);
+    LaneKey::new(bytes)
+}

@@ -1,0 +1,42 @@
+//! What the outbox tells its listeners: one line per committed change of state.
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::message::{MessageId, Tags};
+use crate::state::State;
+use crate::status::Failure;
+
+/// A committed move of one message from one state to another.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusChange {
+    /// Its place among all changes of the file, opaque to callers.
+    pub cursor: String,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The message.
+    pub id: MessageId,
+    /// MSH-10.
+    pub control_id: String,
+    /// The receiver's name.
+    pub destination: String,
+    /// The state before; `null` for a new message.
+    pub from: Option<State>,
+    /// The state after.
+    pub to: State,
+    /// Counted attempts.
+    pub attempts: u32,
+    /// Why it is a dead letter.
+    pub failure: Option<Failure>,
+    /// Its labels.
+    pub tags: Tags,
+}
+
+/// Hears the changes of one commit, after it, in commit order.
+pub trait Observer: Send + Sync + 'static {
+    /// Whether anybody listens; while nobody does, changes are not even described.
+    fn listens(&self) -> bool;
+    /// Called on the store's writer thread: it must be quick.
+    fn hear(&self, changes: Vec<StatusChange>);
+}

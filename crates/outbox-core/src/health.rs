@@ -1,0 +1,207 @@
+//! Whether the outbox does its work: pure functions from facts to what callers see.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::config::Settings;
+use crate::dispatch::election::Leader;
+use crate::state::State;
+use crate::status::{
+    DestinationHealth, DestinationState, DispatcherView, FileHealth, Health, HealthStatus, MessageView, Problem,
+    WaitingFor,
+};
+use crate::store::{DestinationRecord, StoreInfo};
+
+/// A dispatcher that has not said "still here" for this long is stalled.
+const BEAT_STALE_MS: i64 = 5_000;
+/// Less free disk than this is worth a word.
+const DISK_LOW_BYTES: u64 = 256 << 20;
+
+/// What health is judged from.
+pub struct Facts<'a> {
+    /// What is in force in this process.
+    pub settings: &'a Settings,
+    /// The file.
+    pub info: StoreInfo,
+    /// What the file remembers of destinations.
+    pub records: &'a [DestinationRecord],
+    /// The present dispatcher.
+    pub leader: Option<Leader>,
+    /// Whether it is this process.
+    pub leads: bool,
+    /// What last went wrong while standing for the lead.
+    pub trouble: Option<String>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Judges.
+pub fn assess(facts: &Facts<'_>) -> Health {
+    let mut problems = Problems::default();
+    if let Some(failed) = &facts.info.failed {
+        problems.down(
+            "store-failed",
+            format!("the disk failed ({failed}); nothing more is taken"),
+            "Check the disk and the system log, then restart the application.",
+        );
+    }
+    if let Some(trouble) = &facts.trouble {
+        problems.degraded(
+            "dispatcher-trouble",
+            format!("this process cannot take or keep the lead ({trouble})"),
+            "See docs/errors.md for the code.",
+        );
+    }
+    let dispatcher = facts.leader.as_ref().map(|leader| DispatcherView {
+        pid: leader.pid,
+        host: leader.host.clone(),
+        since: leader.since,
+        here: facts.leads,
+        beat_age_ms: (facts.now.0 - leader.beat.0).max(0),
+    });
+    match &dispatcher {
+        None => problems.degraded(
+            "no-dispatcher",
+            String::from("no process dispatches this file; messages are safe and wait"),
+            "Start a process with `dispatch` on, or `hl7-outbox worker`.",
+        ),
+        Some(view) if view.beat_age_ms > BEAT_STALE_MS => problems.degraded(
+            "dispatcher-stalled",
+            format!(
+                "the dispatcher (process {} on {}) has been silent for {} s",
+                view.pid,
+                view.host,
+                view.beat_age_ms / 1_000
+            ),
+            "If the process is stopped, continue or end it; another takes over as soon as it is gone.",
+        ),
+        Some(_) => {}
+    }
+    if facts.info.disk_free_bytes < DISK_LOW_BYTES {
+        problems.degraded(
+            "disk-low",
+            format!("{} MiB are free on the file system of the outbox", facts.info.disk_free_bytes >> 20),
+            "Free space.",
+        );
+    }
+    let destinations = destinations(facts, &mut problems);
+    Health { status: problems.status(), problems: problems.list, dispatcher, destinations, file: file(facts) }
+}
+
+fn file(facts: &Facts<'_>) -> FileHealth {
+    FileHealth {
+        path: facts.settings.path.display().to_string(),
+        bytes: facts.info.bytes,
+        wal_bytes: facts.info.wal_bytes,
+        disk_free_bytes: facts.info.disk_free_bytes,
+        sqlite_version: facts.info.engine_version.clone(),
+        schema: facts.info.schema,
+    }
+}
+
+fn destinations(facts: &Facts<'_>, problems: &mut Problems) -> BTreeMap<String, DestinationHealth> {
+    let mut all = BTreeMap::new();
+    for name in
+        facts.settings.destinations.keys().map(String::as_str).chain(facts.records.iter().map(|r| r.name.as_str()))
+    {
+        if all.contains_key(name) {
+            continue;
+        }
+        let record = facts.records.iter().find(|record| record.name == name);
+        let (state, since, reason) = state_of(facts.settings, name, record, facts.now);
+        let pending = record.map_or(0, |record| record.pending);
+        match state {
+            DestinationState::Ok => {}
+            DestinationState::Disabled if pending == 0 => {}
+            state => problems.degraded(
+                "destination",
+                format!(
+                    "`{name}` is {}: {pending} messages wait{}",
+                    state.as_str(),
+                    reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default()
+                ),
+                remedy(state),
+            ),
+        }
+        let in_flight = record.map_or(0, |record| record.in_flight);
+        all.insert(
+            name.to_owned(),
+            DestinationHealth { state, since, reason, pending, in_flight, certificate_expires_at: None },
+        );
+    }
+    all
+}
+
+fn remedy(state: DestinationState) -> &'static str {
+    match state {
+        DestinationState::Paused => "Resume it when the reason is gone.",
+        DestinationState::Misconfigured => "Check credentials, certificate and address; a manual retry probes at once.",
+        DestinationState::Disabled => {
+            "Add the destination to the dispatcher's configuration, or set `enabled` to true."
+        }
+        _ => "Nothing: it is probed, and messages leave in order when it answers.",
+    }
+}
+
+type Standing = (DestinationState, Timestamp, Option<String>);
+
+fn state_of(settings: &Settings, name: &str, record: Option<&DestinationRecord>, now: Timestamp) -> Standing {
+    match settings.destinations.get(name) {
+        None => return (DestinationState::Disabled, now, Some(String::from("not configured in this process"))),
+        Some(destination) if !destination.enabled => {
+            return (DestinationState::Disabled, now, Some(String::from("enabled is false")));
+        }
+        Some(_) => {}
+    }
+    match record {
+        None => (DestinationState::Ok, now, None),
+        Some(DestinationRecord { paused: Some((since, reason)), .. }) => {
+            (DestinationState::Paused, *since, reason.clone())
+        }
+        Some(record) => (record.state, record.since, record.reason.clone()),
+    }
+}
+
+/// Says why a PENDING message waits, the reason that a person can act on first.
+pub fn complete_view(view: &mut MessageView, settings: &Settings, records: &[DestinationRecord], dispatched: bool) {
+    if view.status != State::Pending || view.in_flight {
+        view.waiting_for = None;
+        return;
+    }
+    let record = records.iter().find(|record| record.name == view.destination);
+    let resting = record.map_or(DestinationState::Ok, |record| record.state);
+    let outside = match settings.destinations.get(&view.destination) {
+        None => Some(WaitingFor::NotConfigured),
+        Some(destination) if !destination.enabled => Some(WaitingFor::Disabled),
+        Some(_) if record.is_some_and(|record| record.paused.is_some()) => Some(WaitingFor::Paused),
+        Some(_) if !dispatched => Some(WaitingFor::Dispatcher),
+        Some(_) if resting != DestinationState::Ok => Some(WaitingFor::Breaker),
+        Some(_) => None,
+    };
+    view.waiting_for = outside.or(view.waiting_for).or(Some(WaitingFor::Rate));
+}
+
+#[derive(Default)]
+struct Problems {
+    list: Vec<Problem>,
+    down: usize,
+}
+
+impl Problems {
+    fn down(&mut self, code: &'static str, message: String, remedy: &str) {
+        self.list.insert(self.down, Problem { code, message, remedy: remedy.to_owned() });
+        self.down += 1;
+    }
+
+    fn degraded(&mut self, code: &'static str, message: String, remedy: &str) {
+        self.list.push(Problem { code, message, remedy: remedy.to_owned() });
+    }
+
+    fn status(&self) -> HealthStatus {
+        match (self.down, self.list.len()) {
+            (0, 0) => HealthStatus::Ok,
+            (0, _) => HealthStatus::Degraded,
+            _ => HealthStatus::Down,
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The seam between the outbox and where messages are kept.
+//!
+//! Every method returns at once. Writes are queued and committed in groups; `done` is called after the commit (or with
+//! the reason why there was none), never before. A store must pass `outbox_testing::conformance` whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::acknowledgement::Outcome;
+use crate::clock::Timestamp;
+use crate::error::OutboxError;
+use crate::hl7::AckCondition;
+use crate::message::{Body, MessageId, NewMessage};
+use crate::retry::Next;
+use crate::state::State;
+use crate::status::{AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats};
+
+/// Hears the result of an operation, exactly once.
+pub type Done<T> = Box<dyn FnOnce(Result<T, OutboxError>) + Send>;
+
+/// Reads and checks what a caller wants to enqueue. The store runs it on its own thread, outside any transaction, so
+/// that reading HL7 costs the caller's thread nothing.
+pub type Prepare = Box<dyn FnOnce() -> Result<Vec<NewMessage>, OutboxError> + Send>;
+
+/// A message that is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Our id: the first one given, if this is a duplicate.
+    pub id: MessageId,
+    /// MSH-10.
+    pub control_id: String,
+    /// The receiver's name.
+    pub destination: Arc<str>,
+    /// Its present state.
+    pub state: State,
+    /// The same bytes were stored before; nothing changed.
+    pub duplicate: bool,
+}
+
+/// What one attempt came to, for the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRecord {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The row of the outcome table that decided.
+    pub row: &'static str,
+    /// Stable reason code.
+    pub code: String,
+    /// HTTP status.
+    pub http_status: Option<u16>,
+    /// MSA-1.
+    pub ack_code: Option<String>,
+    /// ERR-3 and ERR-5 codes.
+    pub err_codes: Vec<String>,
+    /// Bytes of the message handed over.
+    pub bytes_sent: u64,
+    /// Whether it counts.
+    pub counted: bool,
+    /// Something worth knowing about an accepted message.
+    pub warning: Option<&'static str>,
+    /// The raw answer.
+    pub answer: Option<Vec<u8>>,
+}
+
+/// The end of an attempt. It applies only to the attempt that was claimed: a completion that comes late, after a
+/// take-over, changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// The message.
+    pub seq: i64,
+    /// The attempt, as claimed.
+    pub attempt: u32,
+    /// What it came to.
+    pub record: AttemptRecord,
+    /// What follows.
+    pub next: Next,
+}
+
+/// One exchange of a destination's driver with the store, one commit: ended attempts in, due messages out.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The destination.
+    pub destination: Arc<str>,
+    /// Attempts that ended.
+    pub completions: Vec<Completion>,
+    /// Most messages to claim; none while the destination is paused.
+    pub claim: u32,
+}
+
+/// A message whose claim is on disk: it may now be sent.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The message.
+    pub seq: i64,
+    /// Our id.
+    pub id: MessageId,
+    /// The number of this attempt, 1 for the first; the fence of its completion.
+    pub attempt: u32,
+    /// MSH-10.
+    pub control_id: Arc<str>,
+    /// The exact bytes, checked against their digest.
+    pub body: Body,
+    /// Counted attempts before this one.
+    pub attempts: u32,
+    /// Attempts with an unknown end before this one.
+    pub indeterminates: u32,
+    /// The message's own limit.
+    pub attempts_max: Option<u32>,
+    /// MSH-16: when an application acknowledgement is asked for.
+    pub application_ack: Option<AckCondition>,
+}
+
+/// What a turn gave.
+#[derive(Debug, Default)]
+pub struct TurnResult {
+    /// Messages to send now.
+    pub claimed: Vec<Claimed>,
+    /// When the next message that could not be claimed is due; `None` when none waits for its time.
+    pub next_due: Option<Timestamp>,
+    /// Whether a person paused the destination.
+    pub paused: bool,
+    /// Counts the manual retries of the destination: a change asks the driver for a probe now.
+    pub nudges: i64,
+}
+
+/// Who commands, and why; recorded with what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// A person or a program.
+    pub actor: String,
+    /// In the actor's words.
+    pub reason: Option<String>,
+}
+
+/// An order of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// PENDING: due now. FAILED, CANCELLED: pending again in the old place of the lane, attempts and error reset.
+    Retry {
+        /// Which messages.
+        filter: MessageFilter,
+        /// Also those that later messages of their lane have overtaken.
+        allow_overtaken: bool,
+    },
+    /// Withdraws messages that were not delivered.
+    Cancel {
+        /// Which messages.
+        filter: MessageFilter,
+    },
+    /// Stops sending to a destination.
+    Pause {
+        /// Its name.
+        destination: String,
+    },
+    /// Somebody looks at content: nothing changes, but it is on record.
+    Reveal {
+        /// The message.
+        id: MessageId,
+        /// The attempt whose answer is looked at; `None` for the message itself.
+        attempt: Option<u32>,
+    },
+    /// Takes a pause back.
+    Resume {
+        /// Its name.
+        destination: String,
+    },
+}
+
+/// How a caller names one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageRef {
+    /// By our id.
+    Id(MessageId),
+    /// By MSH-10, unique within a destination.
+    ControlId {
+        /// MSH-10.
+        control_id: String,
+        /// The destination.
+        destination: String,
+    },
+}
+
+/// What the file remembers of a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationRecord {
+    /// Its name.
+    pub name: String,
+    /// Since when a person has it paused, and why.
+    pub paused: Option<(Timestamp, Option<String>)>,
+    /// What the dispatcher last said of it, since when, and why.
+    pub state: DestinationState,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: Option<String>,
+    /// Messages PENDING.
+    pub pending: u64,
+    /// Attempts going on.
+    pub in_flight: u64,
+}
+
+/// Facts about the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// Size of the database in bytes.
+    pub bytes: u64,
+    /// Size of its write-ahead log in bytes.
+    pub wal_bytes: u64,
+    /// Free bytes on its file system.
+    pub disk_free_bytes: u64,
+    /// Version of the engine.
+    pub engine_version: String,
+    /// Version of the schema.
+    pub schema: u32,
+    /// Why the store takes nothing more, once it has failed.
+    pub failed: Option<String>,
+}
+
+/// Notices commits of any process on the file.
+pub trait ChangeWatch: Send {
+    /// Whether anything was committed since the last call.
+    fn changed(&mut self) -> Result<bool, OutboxError>;
+}
+
+/// Keeps messages.
+pub trait Store: Send + Sync + 'static {
+    /// Stores messages, all of one call or none. Within one thread the order of the calls is the order of `seq`.
+    fn enqueue(&self, prepare: Prepare, done: Done<Vec<Admitted>>);
+    /// Ends attempts and claims due messages, in one commit.
+    fn turn(&self, turn: Turn, done: Done<TurnResult>);
+    /// On taking the lead: every open claim of a dead dispatcher becomes an attempt with an unknown end. Answers how many.
+    fn recover(&self, done: Done<u64>);
+    /// After a jump of the wall clock: nothing waits longer than its own delay from now. Answers how many were mended.
+    fn mend_due(&self, done: Done<u64>);
+    /// Carries out and records an order.
+    fn command(&self, command: Command, by: By, done: Done<Changed>);
+    /// Remembers what the dispatcher sees of a destination, for other processes to show.
+    fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>);
+
+    /// One message.
+    fn message(&self, which: MessageRef, done: Done<Option<MessageView>>);
+    /// The bytes of a message.
+    fn content(&self, id: MessageId, done: Done<Option<Vec<u8>>>);
+    /// Its attempts, oldest first.
+    fn attempts(&self, id: MessageId, done: Done<Vec<AttemptView>>);
+    /// The raw answer of one attempt.
+    fn answer(&self, id: MessageId, attempt: u32, done: Done<Option<Vec<u8>>>);
+    /// A page of messages by key, never by offset.
+    fn list(&self, request: ListRequest, done: Done<Page<MessageView>>);
+    /// Figures.
+    fn stats(&self, filter: MessageFilter, done: Done<Stats>);
+    /// What the file remembers of destinations.
+    fn destinations(&self, done: Done<Vec<DestinationRecord>>);
+    /// Facts about the file.
+    fn info(&self, done: Done<StoreInfo>);
+
+    /// A watch on commits of any process.
+    fn watch(&self) -> Result<Box<dyn ChangeWatch>, OutboxError>;
+    /// Whether writes have been refused since a failure of the disk, and why.
+    fn failed(&self) -> Option<String>;
+    /// Commits what was accepted, refuses what comes later, and waits for both, at most `timeout`.
+    fn close(&self, timeout: Duration);
+}
+
+/// Waits for one operation, for threads that may wait: never a JS thread, never a task.
+pub fn wait<T: Send + 'static>(operation: impl FnOnce(Done<T>)) -> Result<T, OutboxError> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    operation(Box::new(move |result| drop(tell.send(result))));
+    told.recv().unwrap_or_else(|_| Err(OutboxError::plain(crate::error::code::ERR_STORE_FAILED)))
+}
