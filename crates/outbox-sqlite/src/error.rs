@@ -1,0 +1,64 @@
+//! From SQLite's result codes to the codes of the public surface. Texts of SQLite never reach a caller: a constraint's
+//! text names columns only, but nothing here depends on that staying so.
+
+use outbox_core::error::{OutboxError, code};
+use rusqlite::ErrorCode;
+
+/// A failure inside a transaction: either the operation's own, or one that ends the whole transaction.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// This operation is refused; the others of its group go on.
+    Refused(OutboxError),
+    /// SQLite failed.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<OutboxError> for Failure {
+    fn from(error: OutboxError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Failure {
+    /// As callers see it.
+    pub(crate) fn into_error(self) -> OutboxError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Sqlite(error) => translate(&error),
+        }
+    }
+
+    /// Whether the disk failed: after that nothing may be promised on this connection any more.
+    pub(crate) fn is_disk_failure(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        ))
+    }
+}
+
+/// The public error for an error of SQLite.
+pub(crate) fn translate(error: &rusqlite::Error) -> OutboxError {
+    let known = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => code::ERR_STORE_BUSY,
+        Some(ErrorCode::DiskFull) => code::ERR_DISK_FULL,
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => code::ERR_PATH_PERMISSION,
+        Some(ErrorCode::NotADatabase) => code::ERR_NOT_AN_OUTBOX,
+        Some(ErrorCode::DatabaseCorrupt) => code::ERR_FILE_DAMAGED,
+        Some(ErrorCode::SystemIoFailure) => code::ERR_STORE_FAILED,
+        _ => {
+            let extended = error.sqlite_error().map_or(0, |inner| inner.extended_code);
+            return OutboxError::new(
+                code::ERR_PANIC,
+                format!("the store met an unexpected condition (SQLite {extended})"),
+            );
+        }
+    };
+    OutboxError::plain(known)
+}

@@ -1,0 +1,88 @@
+//! From a caller's filter to a WHERE clause: values are always bound, never written into the text.
+
+use outbox_core::clock::Timestamp;
+use outbox_core::error::{OutboxError, code};
+use outbox_core::message::MessageId;
+use outbox_core::status::MessageFilter;
+use rusqlite::types::Value;
+
+/// Most ids or control ids of one filter.
+const LIST_MAX: usize = 1_000;
+
+/// A condition with its values.
+#[derive(Debug, Default)]
+pub(crate) struct Condition {
+    terms: Vec<String>,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Condition {
+    /// The condition of a filter. Ids that are none are refused: a misspelt id must not pass for one that matches nothing.
+    pub(crate) fn of(filter: &MessageFilter) -> Result<Self, OutboxError> {
+        let mut condition = Self::default();
+        if let Some(ids) = &filter.ids {
+            let ids = ids.iter().map(|id| id.parse::<MessageId>().map(|id| Value::Blob(id.as_bytes().to_vec())));
+            condition.one_of("id", ids.collect::<Result<_, _>>()?)?;
+        }
+        if let Some(control_ids) = &filter.control_ids {
+            condition.one_of("control_id", control_ids.iter().cloned().map(Value::Text).collect())?;
+        }
+        if let Some(states) = &filter.status {
+            condition
+                .one_of("state", states.to_vec().into_iter().map(|s| Value::Text(s.as_str().to_owned())).collect())?;
+        }
+        for (column, value) in [
+            ("destination", &filter.destination),
+            ("message_type", &filter.message_type),
+            ("failure_code", &filter.failure_code),
+        ] {
+            if let Some(value) = value {
+                condition.and(&format!("{column} = ?"), [Value::Text(value.clone())]);
+            }
+        }
+        for (key, value) in filter.tags.iter().flatten() {
+            condition.and(
+                "seq IN (SELECT seq FROM tag WHERE key = ? AND value = ?)",
+                [Value::Text(key.clone()), Value::Text(value.clone())],
+            );
+        }
+        for (term, name, text) in [("created_at >= ?", "from", &filter.from), ("created_at < ?", "to", &filter.to)] {
+            if let Some(text) = text {
+                let at = Timestamp::from_iso(text)
+                    .ok_or_else(|| OutboxError::new(code::ERR_OPTION, format!("`{name}` is not a date")))?;
+                condition.and(term, [Value::Integer(at.0)]);
+            }
+        }
+        if let Some(warning) = filter.warning {
+            condition.and(if warning { "warning IS NOT NULL" } else { "warning IS NULL" }, []);
+        }
+        if let Some(possible) = filter.possible_duplicate {
+            condition.and("possible_duplicate = ?", [Value::Integer(possible.into())]);
+        }
+        Ok(condition)
+    }
+
+    /// Adds a term.
+    pub(crate) fn and<const N: usize>(&mut self, term: &str, values: [Value; N]) {
+        self.terms.push(term.to_owned());
+        self.values.extend(values);
+    }
+
+    fn one_of(&mut self, column: &str, values: Vec<Value>) -> Result<(), OutboxError> {
+        if values.len() > LIST_MAX {
+            return Err(OutboxError::new(
+                code::ERR_OPTION,
+                format!("a filter names {} values; at most {LIST_MAX} fit", values.len()),
+            ));
+        }
+        let marks = vec!["?"; values.len()].join(",");
+        self.terms.push(format!("{column} IN ({marks})"));
+        self.values.extend(values);
+        Ok(())
+    }
+
+    /// As SQL, behind WHERE.
+    pub(crate) fn sql(&self) -> String {
+        if self.terms.is_empty() { String::from("1") } else { self.terms.join(" AND ") }
+    }
+}

@@ -1,0 +1,172 @@
+//! Messages, their bodies, attempts and answers.
+
+use outbox_core::clock::Timestamp;
+use outbox_core::error::{OutboxError, code};
+use outbox_core::message::MessageId;
+use outbox_core::state::State;
+use outbox_core::status::{AttemptView, Failure as MessageFailure, ListRequest, MessageView, Page, WaitingFor};
+use outbox_core::store::MessageRef;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use crate::error::Failure;
+use crate::filter::Condition;
+
+/// Most items of a page.
+const LIMIT_MAX: u32 = 1_000;
+const LIMIT_DEFAULT: u32 = 50;
+
+const COLUMNS: &str =
+    "id, seq, control_id, message_type, destination, state, place, attempts, tries, possible_duplicate,
+    due_at, warning, failure, tags, replaces, replaced_by, created_at, sent_at, acknowledged_at, updated_at, lane";
+
+/// One message.
+pub(crate) fn message(connection: &Connection, which: &MessageRef) -> Result<Option<MessageView>, Failure> {
+    let found = match which {
+        MessageRef::Id(id) => connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE id = ?1"))?
+            .query_row([id.as_bytes()], read)
+            .optional()?,
+        MessageRef::ControlId { control_id, destination } => connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE destination = ?1 AND control_id = ?2"))?
+            .query_row(params![destination, control_id], read)
+            .optional()?,
+    };
+    found.map(|found| complete(connection, found)).transpose()
+}
+
+/// A message and what is still to be looked up for it.
+struct Found {
+    view: MessageView,
+    lane: Option<Vec<u8>>,
+    waits: bool,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
+    let (state, place): (String, Option<String>) = (row.get(5)?, row.get(6)?);
+    let (failure, tags): (Option<String>, Option<String>) = (row.get(12)?, row.get(13)?);
+    let id = |n: usize| row.get::<_, Option<[u8; 16]>>(n).map(|bytes| bytes.map(MessageId::from_bytes));
+    let time = |n: usize| row.get::<_, Option<i64>>(n).map(|at| at.map(Timestamp));
+    let (created_at, updated_at) = (Timestamp(row.get(16)?), Timestamp(row.get(19)?));
+    let due_at = time(10)?;
+    let waiting_for = match place.as_deref() {
+        Some("deferred") => Some(WaitingFor::Due),
+        Some("waiting") => Some(WaitingFor::Lane),
+        // Due later than it last changed: it waits for its own time.
+        Some("front") if due_at.is_some_and(|due| due > updated_at) => Some(WaitingFor::Due),
+        _ => None,
+    };
+    let view = MessageView {
+        id: MessageId::from_bytes(row.get(0)?),
+        seq: row.get(1)?,
+        control_id: row.get(2)?,
+        message_type: row.get(3)?,
+        destination: row.get(4)?,
+        status: state.parse::<State>().map_err(|()| rusqlite::Error::InvalidQuery)?,
+        in_flight: place.as_deref() == Some("flight"),
+        attempts: row.get(7)?,
+        tries: row.get(8)?,
+        possible_duplicate: row.get(9)?,
+        waiting_for,
+        blocked_by: None,
+        overtaken: false,
+        warning: row.get(11)?,
+        failure: failure.and_then(|json| serde_json::from_str::<MessageFailure>(&json).ok()),
+        priority: "routine",
+        tags: tags.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+        replaces: id(14)?,
+        replaced_by: id(15)?,
+        created_at,
+        due_at,
+        sent_at: time(17)?,
+        acknowledged_at: time(18)?,
+        updated_at,
+    };
+    Ok(Found { view, lane: row.get(20)?, waits: place.as_deref() == Some("waiting") })
+}
+
+/// Looks up who blocks it, and whether it was overtaken.
+fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failure> {
+    let Found { mut view, lane, waits } = found;
+    let Some(lane) = lane else { return Ok(view) };
+    if waits {
+        let front: Option<[u8; 16]> = connection
+            .prepare_cached("SELECT id FROM message WHERE lane = ?1 AND place IN ('front', 'flight')")?
+            .query_row([&lane], |row| row.get(0))
+            .optional()?;
+        view.blocked_by = front.map(MessageId::from_bytes);
+    }
+    if !view.status.is_delivered() {
+        view.overtaken = connection
+            .prepare_cached(
+                "SELECT 1 FROM message WHERE lane = ?1 AND seq > ?2 AND state IN ('SENT', 'ACKNOWLEDGED') LIMIT 1",
+            )?
+            .exists(params![lane, view.seq])?;
+    }
+    Ok(view)
+}
+
+/// A page by key: the cursor is the last `seq` of the page before, so pages neither shift nor slow down with depth.
+pub(crate) fn list(connection: &Connection, request: &ListRequest) -> Result<Page<MessageView>, Failure> {
+    let limit = request.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(OutboxError::new(code::ERR_OPTION, format!("`limit` must be 1 to {LIMIT_MAX}")).into());
+    }
+    let mut condition = Condition::of(&request.filter)?;
+    if let Some(cursor) = &request.cursor {
+        let seq: i64 = cursor.parse().map_err(|_| OutboxError::plain(code::ERR_CURSOR))?;
+        condition.and(if request.oldest_first { "seq > ?" } else { "seq < ?" }, [Value::Integer(seq)]);
+    }
+    let direction = if request.oldest_first { "ASC" } else { "DESC" };
+    let sql = format!("SELECT {COLUMNS} FROM message WHERE {} ORDER BY seq {direction} LIMIT {limit}", condition.sql());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found: Vec<Found> = statement.query_map(params_from_iter(condition.values), read)?.collect::<Result<_, _>>()?;
+    let next_cursor =
+        (found.len() == limit as usize).then(|| found.last().map(|last| last.view.seq.to_string())).flatten();
+    let items = found.into_iter().map(|found| complete(connection, found)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next_cursor })
+}
+
+/// The bytes of a message.
+pub(crate) fn content(connection: &Connection, id: MessageId) -> Result<Option<Vec<u8>>, Failure> {
+    Ok(connection
+        .prepare_cached("SELECT content FROM body JOIN message USING (seq) WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?)
+}
+
+/// Its attempts, oldest first.
+pub(crate) fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<AttemptView>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT n, started_at, ended_at, outcome, row, http_status, ack_code, err_codes, code, bytes_sent, counted, manual
+         FROM attempt WHERE seq = (SELECT seq FROM message WHERE id = ?1) ORDER BY n",
+    )?;
+    let rows = statement.query_map([id.as_bytes()], |row| {
+        let (outcome, err_codes): (Option<String>, Option<String>) = (row.get(3)?, row.get(7)?);
+        let bytes_sent: Option<i64> = row.get(9)?;
+        Ok(AttemptView {
+            n: row.get(0)?,
+            started_at: Timestamp(row.get(1)?),
+            ended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+            outcome: outcome.and_then(|word| word.parse().ok()),
+            row: row.get(4)?,
+            http_status: row.get(5)?,
+            ack_code: row.get(6)?,
+            err_codes: err_codes.and_then(|json| serde_json::from_str(&json).ok()),
+            code: row.get(8)?,
+            bytes_sent: bytes_sent.and_then(|bytes| u64::try_from(bytes).ok()),
+            counted: row.get(10)?,
+            manual: row.get(11)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The raw answer of one attempt.
+pub(crate) fn answer(connection: &Connection, id: MessageId, attempt: u32) -> Result<Option<Vec<u8>>, Failure> {
+    let answer: Option<Option<Vec<u8>>> = connection
+        .prepare_cached("SELECT answer FROM attempt WHERE seq = (SELECT seq FROM message WHERE id = ?1) AND n = ?2")?
+        .query_row(params![id.as_bytes(), attempt], |row| row.get(0))
+        .optional()?;
+    Ok(answer.flatten())
+}

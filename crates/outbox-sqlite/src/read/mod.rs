@@ -1,0 +1,90 @@
+//! The readers: a few threads with a connection each. They read while the writer writes, and keep no transaction open
+//! longer than one question, so that the write-ahead log can be folded back.
+
+mod message;
+mod stats;
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use outbox_core::error::{OutboxError, code};
+use outbox_core::store::Done;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::connection::open_reader;
+use crate::error::{Failure, translate};
+
+pub(crate) use self::message::{answer, attempts, content, list, message};
+pub(crate) use self::stats::{destinations, stats};
+
+/// Connections that read at the same time.
+const READERS: usize = 2;
+
+type Question = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The pool of readers.
+pub(crate) struct Readers {
+    questions: Mutex<Option<Sender<Question>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Readers {
+    /// Opens the connections and starts their threads.
+    pub(crate) fn start(path: &Path) -> Result<Self, Failure> {
+        let (questions, received) = unbounded();
+        let mut threads = Vec::with_capacity(READERS);
+        for n in 0..READERS {
+            let connection = open_reader(path)?;
+            let received: Receiver<Question> = received.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("hl7-reader-{n}"))
+                .spawn(move || answer_all(connection, &received))
+                .map_err(|error| {
+                    OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
+                })?;
+            threads.push(thread);
+        }
+        Ok(Self { questions: Mutex::new(Some(questions)), threads: Mutex::new(threads) })
+    }
+
+    /// Asks; everything of one question sees the same state of the file.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        done: Done<T>,
+    ) {
+        let questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(questions) = questions.as_ref() else { return done(Err(OutboxError::plain(code::ERR_STOPPED))) };
+        let sent = questions.send(Box::new(move |connection| {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Failure::from)?;
+                question(&transaction)
+            }));
+            done(match result {
+                Ok(result) => result.map_err(Failure::into_error),
+                Err(_) => Err(OutboxError::plain(code::ERR_PANIC)),
+            });
+        }));
+        debug_assert!(sent.is_ok(), "the readers' threads live as long as the sender");
+    }
+
+    /// Answers what was asked, then ends.
+    pub(crate) fn close(&self) {
+        drop(self.questions.lock().unwrap_or_else(PoisonError::into_inner).take());
+        for thread in std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner)) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer_all(mut connection: Connection, questions: &Receiver<Question>) {
+    while let Ok(question) = questions.recv() {
+        question(&mut connection);
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(code = translate(&error).code, "a reader did not close cleanly");
+    }
+}

@@ -1,0 +1,216 @@
+//! The store: a writer, its readers, and the facts about the file.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use outbox_core::clock::Clock;
+use outbox_core::error::OutboxError;
+use outbox_core::event::Observer;
+use outbox_core::message::MessageId;
+use outbox_core::status::{
+    AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
+};
+use outbox_core::store::{
+    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, MessageRef, Prepare, Store, StoreInfo, Turn,
+    TurnResult,
+};
+
+use crate::connection::{open_reader, open_writer};
+use crate::digest::Digests;
+use crate::error::Failure;
+use crate::read::{self, Readers};
+use crate::schema;
+use crate::watch::Watch;
+use crate::write::{Failed, Writer, WriterHandle};
+
+/// The first opening of a file races with that of other processes; it is tried again this long.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+const OPEN_STEP: Duration = Duration::from_millis(20);
+
+/// How often each file is open in this process. The raw look at a file's header must not happen while it is open: closing
+/// any descriptor of a file drops the process's POSIX locks on it, and with them another process's commit can be lost.
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, usize>>> = LazyLock::new(Mutex::default);
+
+/// What a store is opened with.
+pub struct StoreOptions {
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Hears of committed changes; the same process only.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Most messages PENDING or HELD.
+    pub pending_max: u64,
+}
+
+/// Messages in one SQLite file.
+pub struct SqliteStore {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    writer: WriterHandle,
+    readers: Arc<Readers>,
+    failed: Failed,
+    _open: OpenMark,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file. Blocks: never call it on a JS thread.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OutboxError> {
+        let open = OpenMark::set(path)?;
+        let began = Instant::now();
+        let connection = loop {
+            let opened =
+                open_writer(path).and_then(|mut connection| schema::migrate(&mut connection).map(|()| connection));
+            match opened {
+                Ok(connection) => break connection,
+                Err(failure) => {
+                    let error = failure.into_error();
+                    if error.code != outbox_core::error::code::ERR_STORE_BUSY || began.elapsed() > OPEN_PATIENCE {
+                        return Err(error);
+                    }
+                    std::thread::sleep(OPEN_STEP);
+                }
+            }
+        };
+        let failed = Failed::default();
+        let writer = Writer {
+            digests: Digests::of(&connection).map_err(Failure::into_error)?,
+            connection,
+            clock: Arc::clone(&options.clock),
+            observer: options.observer,
+            pending_max: options.pending_max,
+            failed: Arc::clone(&failed),
+        };
+        let readers = Arc::new(Readers::start(path).map_err(Failure::into_error)?);
+        let writer = WriterHandle::start(writer, Arc::clone(&failed))?;
+        Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
+    }
+}
+
+/// Keeps count of open files; see [`OPEN`].
+struct OpenMark(PathBuf);
+
+impl OpenMark {
+    fn set(path: &Path) -> Result<Self, OutboxError> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.contains_key(&key(path)) {
+            schema::check_file(path)?;
+        }
+        // After the check the file exists, and its name can be made canonical.
+        let key = key(path);
+        *open.entry(key.clone()).or_default() += 1;
+        Ok(Self(key))
+    }
+}
+
+impl Drop for OpenMark {
+    fn drop(&mut self) {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.0) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.0);
+            }
+        }
+    }
+}
+
+fn key(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl Store for SqliteStore {
+    fn enqueue(&self, prepare: Prepare, done: Done<Vec<Admitted>>) {
+        self.writer.enqueue(prepare, done);
+    }
+
+    fn turn(&self, turn: Turn, done: Done<TurnResult>) {
+        self.writer.turn(turn, done);
+    }
+
+    fn recover(&self, done: Done<u64>) {
+        self.writer.recover(done);
+    }
+
+    fn mend_due(&self, done: Done<u64>) {
+        self.writer.mend_due(done);
+    }
+
+    fn command(&self, command: Command, by: By, done: Done<Changed>) {
+        self.writer.command(command, by, done);
+    }
+
+    fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>) {
+        self.writer.note_destination(name, state, reason, done);
+    }
+
+    fn message(&self, which: MessageRef, done: Done<Option<MessageView>>) {
+        self.readers.ask(move |connection| read::message(connection, &which), done);
+    }
+
+    fn content(&self, id: MessageId, done: Done<Option<Vec<u8>>>) {
+        self.readers.ask(move |connection| read::content(connection, id), done);
+    }
+
+    fn attempts(&self, id: MessageId, done: Done<Vec<AttemptView>>) {
+        self.readers.ask(move |connection| read::attempts(connection, id), done);
+    }
+
+    fn answer(&self, id: MessageId, attempt: u32, done: Done<Option<Vec<u8>>>) {
+        self.readers.ask(move |connection| read::answer(connection, id, attempt), done);
+    }
+
+    fn list(&self, request: ListRequest, done: Done<Page<MessageView>>) {
+        self.readers.ask(move |connection| read::list(connection, &request), done);
+    }
+
+    fn stats(&self, filter: MessageFilter, done: Done<Stats>) {
+        let now = self.clock.now();
+        self.readers.ask(move |connection| read::stats(connection, &filter, now), done);
+    }
+
+    fn destinations(&self, done: Done<Vec<DestinationRecord>>) {
+        let now = self.clock.now();
+        self.readers.ask(move |connection| read::destinations(connection, now), done);
+    }
+
+    fn info(&self, done: Done<StoreInfo>) {
+        let (path, failed) = (self.path.clone(), self.writer.failed());
+        self.readers.ask(
+            move |connection| {
+                let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+                let mut wal = path.clone().into_os_string();
+                wal.push("-wal");
+                Ok(StoreInfo {
+                    bytes: size(&path),
+                    wal_bytes: size(Path::new(&wal)),
+                    disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX),
+                    engine_version: rusqlite::version().to_owned(),
+                    schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
+                    failed,
+                })
+            },
+            done,
+        );
+    }
+
+    fn watch(&self) -> Result<Box<dyn ChangeWatch>, OutboxError> {
+        Ok(Box::new(Watch::new(open_reader(&self.path).map_err(Failure::into_error)?)))
+    }
+
+    fn failed(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn close(&self, timeout: Duration) {
+        self.writer.close(timeout);
+        self.readers.close();
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.close(Duration::from_secs(5));
+    }
+}

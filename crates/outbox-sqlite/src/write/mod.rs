@@ -1,0 +1,189 @@
+//! The writer: one thread, one connection, group commit.
+//!
+//! While a commit waits for the disk, operations gather; the next transaction takes them all, so that many callers share
+//! one flush. Each runs in a savepoint of its own ([`unit`]); a failed commit rejects every one of them.
+
+mod command;
+mod enqueue;
+mod group;
+mod lane;
+mod recover;
+mod turn;
+mod unit;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use outbox_core::error::{OutboxError, code};
+use outbox_core::message::NewMessage;
+use outbox_core::status::Changed;
+use outbox_core::status::DestinationState;
+use outbox_core::store::TurnResult;
+use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
+
+pub(crate) use self::group::Writer;
+use self::unit::Unit;
+use crate::error::Failure;
+
+/// One queued operation.
+pub(crate) trait Operation: Send {
+    /// Work that needs no transaction.
+    fn prepare(&mut self) {}
+    /// Runs inside the group's transaction, in a savepoint.
+    fn apply(&mut self, unit: &mut Unit<'_>);
+    /// Tells the caller, after the commit or its failure.
+    fn finish(self: Box<Self>, committed: Result<(), OutboxError>);
+}
+
+/// What is sent to the writer's thread.
+pub(crate) enum Order {
+    /// An operation.
+    Run(Box<dyn Operation>),
+    /// Finish what came before, and end.
+    End,
+}
+
+/// Why writes are refused for good, once they are.
+pub(crate) type Failed = Arc<Mutex<Option<String>>>;
+
+/// The writer as callers see it.
+pub(crate) struct WriterHandle {
+    orders: Sender<Order>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    failed: Failed,
+}
+
+impl WriterHandle {
+    /// Starts the writer's thread.
+    pub(crate) fn start(writer: Writer, failed: Failed) -> Result<Self, OutboxError> {
+        let (orders, received) = unbounded();
+        let thread = spawn(writer, received)?;
+        Ok(Self { orders, thread: Mutex::new(Some(thread)), failed })
+    }
+
+    pub(crate) fn failed(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn send(&self, operation: Box<dyn Operation>) {
+        if let Err(refused) = self.orders.send(Order::Run(operation))
+            && let Order::Run(operation) = refused.0
+        {
+            operation.finish(Err(OutboxError::plain(code::ERR_STOPPED)));
+        }
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Unit<'_>) -> Result<T, Failure> + Send + 'static,
+        done: Done<T>,
+    ) {
+        self.send(Box::new(Plain { run: Some(run), result: None, done }));
+    }
+
+    pub(crate) fn enqueue(&self, prepare: Prepare, done: Done<Vec<Admitted>>) {
+        self.send(Box::new(Enqueue { prepare: Some(prepare), prepared: Ok(Vec::new()), result: None, done }));
+    }
+
+    pub(crate) fn turn(&self, turn: Turn, done: Done<TurnResult>) {
+        self.run(move |unit| turn::turn(unit, &turn), done);
+    }
+
+    pub(crate) fn recover(&self, done: Done<u64>) {
+        self.run(recover::recover, done);
+    }
+
+    pub(crate) fn mend_due(&self, done: Done<u64>) {
+        self.run(|unit| recover::mend_due(unit), done);
+    }
+
+    pub(crate) fn command(&self, command: Command, by: By, done: Done<Changed>) {
+        self.run(move |unit| command::command(unit, &command, &by), done);
+    }
+
+    pub(crate) fn note_destination(
+        &self,
+        name: Arc<str>,
+        state: DestinationState,
+        reason: Option<String>,
+        done: Done<()>,
+    ) {
+        self.run(move |unit| command::note_destination(unit, &name, state.as_str(), reason.as_deref()), done);
+    }
+
+    /// Lets the writer finish what it has, and waits for it.
+    pub(crate) fn close(&self, timeout: Duration) {
+        let _ = self.orders.send(Order::End);
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let deadline = Instant::now() + timeout;
+        // A disk that never answers must not hold the caller for ever; the thread ends when the disk does answer.
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(writer: Writer, received: Receiver<Order>) -> Result<JoinHandle<()>, OutboxError> {
+    std::thread::Builder::new()
+        .name(String::from("hl7-writer"))
+        .spawn(move || writer.run(&received))
+        .map_err(|error| OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind())))
+}
+
+/// An operation that is all transaction.
+struct Plain<T, F> {
+    run: Option<F>,
+    result: Option<Result<T, OutboxError>>,
+    done: Done<T>,
+}
+
+impl<T: Send, F: FnOnce(&mut Unit<'_>) -> Result<T, Failure> + Send> Operation for Plain<T, F> {
+    fn apply(&mut self, unit: &mut Unit<'_>) {
+        if let Some(run) = self.run.take() {
+            self.result = Some(unit.guarded(run));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), OutboxError>) {
+        let result = self.result.unwrap_or_else(|| Err(OutboxError::plain(code::ERR_STORE_FAILED)));
+        (self.done)(committed.and(result));
+    }
+}
+
+/// New messages: read outside the transaction, stored inside.
+struct Enqueue {
+    prepare: Option<Prepare>,
+    prepared: Result<Vec<NewMessage>, OutboxError>,
+    result: Option<Result<Vec<Admitted>, OutboxError>>,
+    done: Done<Vec<Admitted>>,
+}
+
+impl Operation for Enqueue {
+    fn prepare(&mut self) {
+        if let Some(prepare) = self.prepare.take() {
+            self.prepared = unit::caught(prepare);
+        }
+    }
+
+    fn apply(&mut self, unit: &mut Unit<'_>) {
+        // A refused message needs no savepoint: it never reaches the database.
+        if let Ok(messages) = &self.prepared {
+            self.result = Some(unit.guarded(|unit| enqueue::enqueue(unit, messages)));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), OutboxError>) {
+        let result = match (self.prepared, self.result) {
+            // Refused by itself: the fate of the group is not its own.
+            (Err(error), _) => Err(error),
+            (Ok(_), Some(result)) => committed.and(result),
+            (Ok(_), None) => Err(committed.err().unwrap_or_else(|| OutboxError::plain(code::ERR_STORE_FAILED))),
+        };
+        (self.done)(result);
+    }
+}

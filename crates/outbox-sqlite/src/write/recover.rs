@@ -1,0 +1,46 @@
+//! What a new dispatcher does first.
+
+use rusqlite::params;
+
+use super::lane;
+use super::unit::Unit;
+use crate::error::Failure;
+
+/// Every open claim belongs to a dispatcher that is dead. Whether its bytes left is unknown: the attempt ends as
+/// indeterminate, and the same bytes go out again, marked, first of their lane.
+pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
+    let now = unit.now.0;
+    let open: Vec<(i64, Option<Vec<u8>>, u32)> = unit
+        .connection
+        .prepare_cached("SELECT seq, lane, tries FROM message WHERE place = 'flight' ORDER BY seq")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for (seq, lane, tries) in &open {
+        unit.connection
+            .prepare_cached(
+                "UPDATE attempt SET ended_at = ?3, outcome = 'indeterminate', row = 'taken-over', code = 'TAKEN_OVER', counted = 1
+                 WHERE seq = ?1 AND n = ?2",
+            )?
+            .execute(params![seq, tries, now])?;
+        unit.connection
+            .prepare_cached(
+                "UPDATE message SET attempts = attempts + 1, indeterminates = indeterminates + 1, due_at = ?2, delay_ms = 0,
+                                    updated_at = ?2 WHERE seq = ?1",
+            )?
+            .execute(params![seq, now])?;
+        lane::enter(unit, *seq, lane.as_deref())?;
+    }
+    Ok(open.len() as u64)
+}
+
+/// Nothing waits longer than its own delay from now, whatever the wall clock did meanwhile. A `notBefore` is a date and
+/// stays one.
+pub(crate) fn mend_due(unit: &Unit<'_>) -> Result<u64, Failure> {
+    let mended = unit
+        .connection
+        .prepare_cached(
+            "UPDATE message SET due_at = ?1 + delay_ms WHERE place IN ('front', 'waiting') AND due_at > ?1 + delay_ms",
+        )?
+        .execute([unit.now.0])?;
+    Ok(mended as u64)
+}

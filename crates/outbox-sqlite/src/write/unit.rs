@@ -1,0 +1,225 @@
+//! One transaction of the writer: many operations, each in a savepoint of its own, and one commit.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use outbox_core::clock::Timestamp;
+use outbox_core::error::{OutboxError, code};
+use outbox_core::event::StatusChange;
+use outbox_core::message::{MessageId, Tags};
+use outbox_core::state::State;
+use outbox_core::status::Failure as MessageFailure;
+use rusqlite::{Connection, params};
+
+use crate::digest::Digests;
+use crate::error::Failure;
+
+/// What an operation may use.
+pub(crate) struct Unit<'a> {
+    /// Inside the transaction.
+    pub(crate) connection: &'a Connection,
+    /// The time of the whole group.
+    pub(crate) now: Timestamp,
+    /// The keys of the file.
+    pub(crate) digests: &'a Digests,
+    /// Whether anybody hears of changes.
+    pub(crate) observed: bool,
+    /// Most messages PENDING or HELD.
+    pub(crate) pending_max: u64,
+    /// PENDING and HELD together, once an operation asked.
+    pending: Option<i64>,
+    /// By how much the tally of a state changes; written once, before the commit.
+    tally: BTreeMap<(Arc<str>, &'static str), i64>,
+    changes: Vec<StatusChange>,
+    /// The present operation's part of both, dropped when it is refused.
+    undo: Vec<(Arc<str>, &'static str, i64)>,
+    changes_kept: usize,
+    /// What ended the whole transaction.
+    pub(crate) fatal: Option<Failure>,
+}
+
+/// A move that was made, to be recorded.
+pub(crate) struct Move<'a> {
+    pub(crate) seq: i64,
+    pub(crate) id: MessageId,
+    pub(crate) control_id: &'a str,
+    pub(crate) destination: &'a Arc<str>,
+    pub(crate) from: Option<State>,
+    pub(crate) to: State,
+    pub(crate) attempts: u32,
+    pub(crate) failure: Option<&'a MessageFailure>,
+    pub(crate) tags: &'a Tags,
+}
+
+impl<'a> Unit<'a> {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        now: Timestamp,
+        digests: &'a Digests,
+        observed: bool,
+        pending_max: u64,
+    ) -> Self {
+        Self {
+            connection,
+            now,
+            digests,
+            observed,
+            pending_max,
+            pending: None,
+            tally: BTreeMap::new(),
+            changes: Vec::new(),
+            undo: Vec::new(),
+            changes_kept: 0,
+            fatal: None,
+        }
+    }
+
+    /// Runs one operation in a savepoint and answers as its caller shall hear it. A refusal leaves nothing of it; a
+    /// failure of the engine ends the transaction ([`Self::fatal`]); a panic is a refusal of this operation alone.
+    pub(super) fn guarded<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, OutboxError> {
+        let result = self
+            .connection
+            .prepare_cached("SAVEPOINT operation")
+            .and_then(|mut begin| begin.execute([]))
+            .map_err(Failure::from);
+        self.undo.clear();
+        self.changes_kept = self.changes.len();
+        let result = result.and_then(|_| match std::panic::catch_unwind(AssertUnwindSafe(|| run(self))) {
+            Ok(result) => result,
+            Err(_) => Err(OutboxError::plain(code::ERR_PANIC).into()),
+        });
+        let ended = self.end_savepoint(result.is_err());
+        match (result, ended) {
+            (Ok(value), Ok(())) => Ok(value),
+            (Err(Failure::Refused(error)), Ok(())) => Err(error),
+            (Err(failure), _) | (Ok(_), Err(failure)) => {
+                let error = OutboxError::plain(code::ERR_STORE_FAILED);
+                // A constraint that an operation runs into is a defect of ours, not the end of the file.
+                if let Failure::Sqlite(sqlite) = &failure
+                    && sqlite.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+                {
+                    return Err(failure.into_error());
+                }
+                self.fatal = Some(failure);
+                Err(error)
+            }
+        }
+    }
+
+    fn end_savepoint(&mut self, refused: bool) -> Result<(), Failure> {
+        if refused {
+            self.forget();
+        }
+        // After a full disk or an I/O error SQLite may have rolled everything back by itself.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        if refused {
+            self.connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
+        }
+        self.connection.prepare_cached("RELEASE operation")?.execute([])?;
+        Ok(())
+    }
+
+    /// Takes the present operation's part of the books back.
+    fn forget(&mut self) {
+        self.changes.truncate(self.changes_kept);
+        for (destination, state, by) in std::mem::take(&mut self.undo) {
+            self.count(&destination, state, -by);
+        }
+        self.undo.clear();
+    }
+
+    fn count(&mut self, destination: &Arc<str>, state: &'static str, by: i64) {
+        *self.tally.entry((Arc::clone(destination), state)).or_default() += by;
+        if matches!(state, "PENDING" | "HELD")
+            && let Some(pending) = &mut self.pending
+        {
+            *pending += by;
+        }
+        self.undo.push((Arc::clone(destination), state, by));
+    }
+
+    /// Whether one more message may wait.
+    pub(crate) fn has_room(&mut self) -> Result<bool, Failure> {
+        let pending = match self.pending {
+            Some(pending) => pending,
+            None => {
+                let stored: i64 = self
+                    .connection
+                    .prepare_cached("SELECT coalesce(sum(count), 0) FROM tally WHERE state IN ('PENDING', 'HELD')")?
+                    .query_row([], |row| row.get(0))?;
+                let unwritten: i64 = self
+                    .tally
+                    .iter()
+                    .filter(|((_, state), _)| matches!(*state, "PENDING" | "HELD"))
+                    .map(|(_, by)| by)
+                    .sum();
+                *self.pending.insert(stored + unwritten)
+            }
+        };
+        Ok(u64::try_from(pending).unwrap_or(0) < self.pending_max)
+    }
+
+    /// Records a move: the change feed, the tally, and the observer.
+    pub(crate) fn moved(&mut self, made: &Move<'_>) -> Result<(), Failure> {
+        let failure = made.failure.map(|failure| serde_json::to_string(failure).unwrap_or_default());
+        self.connection
+            .prepare_cached(
+                "INSERT INTO change (at, seq, was, became, attempts, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                self.now.0,
+                made.seq,
+                made.from.map(State::as_str),
+                made.to.as_str(),
+                made.attempts,
+                failure
+            ])?;
+        if let Some(from) = made.from {
+            self.count(made.destination, from.as_str(), -1);
+        }
+        self.count(made.destination, made.to.as_str(), 1);
+        if self.observed {
+            self.changes.push(StatusChange {
+                cursor: self.connection.last_insert_rowid().to_string(),
+                at: self.now,
+                id: made.id,
+                control_id: made.control_id.to_owned(),
+                destination: made.destination.to_string(),
+                from: made.from,
+                to: made.to,
+                attempts: made.attempts,
+                failure: made.failure.cloned(),
+                tags: made.tags.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the tally; what is left is the commit. Answers the changes for the observer.
+    pub(crate) fn close(self) -> Result<Vec<StatusChange>, Failure> {
+        let mut write = self.connection.prepare_cached(
+            "INSERT INTO tally (destination, state, count) VALUES (?1, ?2, ?3)
+             ON CONFLICT (destination, state) DO UPDATE SET count = count + excluded.count",
+        )?;
+        let mut amend = self
+            .connection
+            .prepare_cached("UPDATE tally SET count = count + ?3 WHERE destination = ?1 AND state = ?2")?;
+        for ((destination, state), by) in &self.tally {
+            match by {
+                0 => {}
+                // An insert of a negative count would break the constraint before the conflict is seen.
+                ..0 => drop(amend.execute(params![destination.as_ref(), state, by])?),
+                _ => drop(write.execute(params![destination.as_ref(), state, by])?),
+            }
+        }
+        Ok(self.changes)
+    }
+}
+
+/// Runs foreign code; a panic becomes an error of its caller.
+pub(super) fn caught<T>(run: impl FnOnce() -> Result<T, OutboxError>) -> Result<T, OutboxError> {
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(OutboxError::plain(code::ERR_PANIC)))
+}
