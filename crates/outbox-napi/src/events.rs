@@ -1,0 +1,49 @@
+//! Who listens to changes of status, in which environments.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use outbox_core::event::{Observer, StatusChange};
+
+use crate::port::Port;
+
+/// The listening environments of one open outbox.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    count: AtomicUsize,
+    ports: Mutex<Vec<(u32, Arc<Port>)>>,
+}
+
+impl Listeners {
+    /// Adds a handle's environment.
+    pub(crate) fn add(&self, handle: u32, port: Arc<Port>) {
+        self.change(|ports| {
+            ports.retain(|(other, _)| *other != handle);
+            ports.push((handle, port));
+        });
+    }
+
+    /// Removes a handle's environment.
+    pub(crate) fn remove(&self, handle: u32) {
+        self.change(|ports| ports.retain(|(other, _)| *other != handle));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<(u32, Arc<Port>)>)) {
+        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut ports);
+        self.count.store(ports.len(), Ordering::Release);
+    }
+}
+
+impl Observer for Listeners {
+    fn listens(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    fn hear(&self, changes: Vec<StatusChange>) {
+        let Ok(json) = serde_json::to_string(&changes) else { return };
+        for (handle, port) in self.ports.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            port.tell(*handle, json.clone());
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One opened outbox as JavaScript holds it: usable at once, while the file is still being opened in the background.
+//!
+//! Calls that come before the file is open are kept in their order and made when it is. So the order of `enqueueHl7`
+//! calls holds through a lazy start too, and nothing waits on the JS thread.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use outbox_core::config::{self, Environment, Limits, OutboxConfig, Settings};
+use outbox_core::error::{OutboxError, code};
+use tokio::sync::watch;
+
+use crate::port::Ticket;
+use crate::registry::{self, Open};
+use crate::{log, runtime};
+
+/// How often calls are looked at that wait for a commit longer than they may.
+const OVERDUE_EVERY: Duration = Duration::from_millis(100);
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+type Job = Box<dyn FnOnce(Result<&Arc<Open>, OutboxError>) + Send>;
+
+enum State {
+    /// The calls so far; `true`: a close is among them, and no more are taken.
+    Opening(Vec<Job>, bool),
+    Open(Arc<Open>),
+    Failed(OutboxError),
+    Closed,
+}
+
+/// What JavaScript holds.
+pub(crate) struct Handle {
+    pub(crate) id: u32,
+    state: Mutex<State>,
+    /// Bytes that were handed in and are not on disk yet.
+    intake_bytes: AtomicUsize,
+    intake_max: AtomicUsize,
+    waiting: Mutex<VecDeque<(Instant, Weak<Ticket>)>>,
+    ended: watch::Sender<bool>,
+}
+
+/// Where the configuration comes from.
+pub(crate) struct Source {
+    /// The configuration as JSON; absent: the file named by the environment, or the environment alone.
+    pub(crate) json: Option<String>,
+    /// A snapshot of the environment.
+    pub(crate) environment: HashMap<String, String>,
+    /// What relative paths are relative to.
+    pub(crate) working_directory: PathBuf,
+}
+
+/// The configuration file that is read when it exists and nothing else is given.
+const CONFIG_FILE: &str = "hl7-outbox.config.json";
+
+fn settings(source: Source) -> Result<Settings, OutboxError> {
+    let environment = Environment::new(source.environment);
+    let config = match source.json {
+        Some(json) => config::read(&json, "the configuration")?,
+        None => from_file(&environment, &source.working_directory)?,
+    };
+    Settings::resolve(config, &environment, &source.working_directory)
+}
+
+fn from_file(environment: &Environment, working_directory: &std::path::Path) -> Result<OutboxConfig, OutboxError> {
+    let named = environment.get("HL7_OUTBOX_CONFIG");
+    let path = working_directory.join(named.unwrap_or(CONFIG_FILE));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => config::read(&text, "the configuration file"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(OutboxConfig::default()),
+        Err(error) => Err(OutboxError::new(
+            code::ERR_CONFIG_FILE,
+            format!("the configuration file cannot be read ({})", error.kind()),
+        )),
+    }
+}
+
+impl Handle {
+    /// Begins to open; answers at once.
+    pub(crate) fn open(source: Source) -> Arc<Self> {
+        let handle = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            state: Mutex::new(State::Opening(Vec::new(), false)),
+            intake_bytes: AtomicUsize::new(0),
+            intake_max: AtomicUsize::new(Limits::default().intake_bytes),
+            waiting: Mutex::default(),
+            ended: watch::channel(false).0,
+        });
+        let opening = Arc::clone(&handle);
+        let started = std::thread::Builder::new().name(String::from("hl7-open")).spawn(move || {
+            let opened = settings(source).and_then(|settings| {
+                log::begin(settings.log_level);
+                registry::open(settings)
+            });
+            opening.opened(opened);
+        });
+        if let Err(error) = started {
+            handle.opened(Err(OutboxError::new(
+                code::ERR_PANIC,
+                format!("no thread could be started: {}", error.kind()),
+            )));
+        }
+        handle
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the calls that waited, in their order, before any later one.
+    fn opened(self: &Arc<Self>, opened: Result<Arc<Open>, OutboxError>) {
+        if let Ok(open) = &opened {
+            let limits = open.outbox.settings().limits;
+            self.intake_max.store(limits.intake_bytes, Ordering::Relaxed);
+            self.watch_overdue(limits.enqueue_timeout);
+        }
+        let mut state = self.state();
+        let State::Opening(jobs, closing) = std::mem::replace(&mut *state, State::Closed) else { return };
+        for job in jobs {
+            job(opened.as_ref().map_err(Clone::clone));
+        }
+        *state = match opened {
+            _ if closing => State::Closed,
+            Ok(open) => State::Open(open),
+            Err(error) => State::Failed(error),
+        };
+    }
+
+    /// Calls with the open outbox, now or when it is open; with the reason when it is not to be.
+    pub(crate) fn with(&self, job: impl FnOnce(Result<&Arc<Open>, OutboxError>) + Send + 'static) {
+        match &mut *self.state() {
+            State::Opening(jobs, false) => jobs.push(Box::new(job)),
+            State::Open(open) => job(Ok(open)),
+            State::Failed(error) => job(Err(error.clone())),
+            State::Closed | State::Opening(_, true) => job(Err(OutboxError::plain(code::ERR_STOPPED))),
+        }
+    }
+
+    /// Reserves room for bytes on their way to the disk.
+    pub(crate) fn take_in(self: &Arc<Self>, bytes: usize) -> Result<Intake, OutboxError> {
+        let max = self.intake_max.load(Ordering::Relaxed);
+        let before = self.intake_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let intake = Intake { handle: Arc::clone(self), bytes };
+        if before.saturating_add(bytes) > max {
+            return Err(OutboxError::new(
+                code::ERR_INTAKE_FULL,
+                format!("{before} bytes wait for the disk; at most {max} may"),
+            ));
+        }
+        Ok(intake)
+    }
+
+    /// Rejects the promise when it has waited too long for its commit.
+    pub(crate) fn limit(&self, ticket: &Arc<Ticket>) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back((Instant::now(), Arc::downgrade(ticket)));
+    }
+
+    fn watch_overdue(self: &Arc<Self>, timeout: Duration) {
+        let Ok(runtime) = runtime::runtime() else { return };
+        let (handle, mut ended) = (Arc::downgrade(self), self.ended.subscribe());
+        runtime.spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = ended.wait_for(|ended| *ended) => return,
+                    () = tokio::time::sleep(OVERDUE_EVERY) => {}
+                }
+                let Some(handle) = handle.upgrade() else { return };
+                handle.reject_overdue(timeout);
+            }
+        });
+    }
+
+    fn reject_overdue(&self, timeout: Duration) {
+        let now = Instant::now();
+        loop {
+            let overdue = {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                // In the order of the calls, so the first that is neither settled nor overdue ends the search.
+                while waiting.front().is_some_and(|(_, ticket)| ticket.strong_count() == 0) {
+                    waiting.pop_front();
+                }
+                match waiting.front() {
+                    Some((since, _)) if now.duration_since(*since) >= timeout => waiting.pop_front(),
+                    _ => None,
+                }
+            };
+            let Some((_, ticket)) = overdue else { return };
+            if let Some(ticket) = ticket.upgrade() {
+                ticket.settle(Err(OutboxError::plain(code::ERR_ENQUEUE_TIMEOUT)));
+            }
+        }
+    }
+
+    /// Takes no more calls and closes in the background; `done` hears whether every attempt ended.
+    pub(crate) fn close(self: &Arc<Self>, timeout: Duration, done: impl FnOnce(bool) + Send + 'static) {
+        let _ = self.ended.send(true);
+        let id = self.id;
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Open(open) => close_in_background(open, id, timeout, done),
+            State::Opening(mut jobs, false) => {
+                // Whatever was called before the close is still carried out.
+                jobs.push(Box::new(move |opened| match opened {
+                    Ok(open) => close_in_background(Arc::clone(open), id, timeout, done),
+                    Err(_) => done(true),
+                }));
+                *state = State::Opening(jobs, true);
+            }
+            other @ State::Opening(_, true) => {
+                *state = other;
+                done(true);
+            }
+            State::Failed(_) | State::Closed => done(true),
+        }
+    }
+}
+
+fn close_in_background(open: Arc<Open>, id: u32, timeout: Duration, done: impl FnOnce(bool) + Send + 'static) {
+    let started = std::thread::Builder::new().name(String::from("hl7-close")).spawn(move || {
+        open.listeners.remove(id);
+        done(registry::close(&open, timeout));
+    });
+    if started.is_err() {
+        tracing::error!("no thread could be started to close the outbox; everything accepted is on disk all the same");
+    }
+}
+
+/// Bytes on their way to the disk; given back when dropped.
+pub(crate) struct Intake {
+    handle: Arc<Handle>,
+    bytes: usize,
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.handle.intake_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

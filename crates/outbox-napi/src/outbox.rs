@@ -1,0 +1,333 @@
+//! The exports over one outbox: convert, call, convert.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Either, Env, FnArgs, FunctionRef, PromiseRaw, Result};
+use napi_derive::napi;
+use outbox_core::error::OutboxError;
+use outbox_core::store::{Command, Done};
+
+use crate::convert::{self, FlatOptions};
+use crate::handle::{Handle, Source};
+use crate::port::{self, Ticket};
+use crate::registry::Open;
+use crate::settle::Settlement;
+
+/// Binds the facade of this environment: what makes its errors, and what hears events.
+#[napi(
+    catch_unwind,
+    ts_args_type = "errorOf: (code: string, message: string, hint: string | undefined, details: string | undefined) => Error, onEvent: (outbox: number, changes: string) => void"
+)]
+pub fn bind(
+    env: &Env,
+    error_of: FunctionRef<FnArgs<(String, String, Option<String>, Option<String>)>, napi::Unknown<'static>>,
+    on_event: FunctionRef<FnArgs<(u32, String)>, ()>,
+) -> Result<()> {
+    port::bind(env, error_of, on_event)
+}
+
+/// An outbox that is open or being opened.
+#[napi]
+pub struct NativeOutbox {
+    handle: Arc<Handle>,
+}
+
+/// A message of a batch.
+#[napi(object, object_to_js = false)]
+pub struct BatchItem {
+    /// The bytes or the text.
+    #[napi(ts_type = "Uint8Array | string")]
+    pub message: Either<napi::bindgen_prelude::Uint8Array, String>,
+    /// Its options.
+    pub options: Option<FlatOptions>,
+}
+
+#[napi]
+impl NativeOutbox {
+    /// Begins to open the outbox; answers at once. Nothing touches the file system on this thread.
+    #[napi(factory, catch_unwind)]
+    pub fn open(config_json: Option<String>, environment_json: String, working_directory: String) -> Self {
+        let source = Source {
+            json: config_json,
+            environment: convert::environment(&environment_json),
+            working_directory: PathBuf::from(working_directory),
+        };
+        Self { handle: Handle::open(source) }
+    }
+
+    /// Names this outbox in events.
+    #[napi(getter, catch_unwind)]
+    pub fn id(&self) -> u32 {
+        self.handle.id
+    }
+
+    /// Resolves when the outbox is open.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn opened<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        self.call(env, |_, done: Done<()>| done(Ok(())), |()| Settlement::Nothing)
+    }
+
+    /// Resolves when the message is on disk.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "message: Uint8Array | string, options?: FlatOptions",
+        ts_return_type = "Promise<import('../../index.js').Enqueued>"
+    )]
+    pub fn enqueue<'env>(
+        &self,
+        env: &'env Env,
+        message: Either<&[u8], String>,
+        options: Option<FlatOptions>,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        let several = options.as_ref().is_some_and(|options| options.destinations.is_some());
+        let request = convert::request(message, options);
+        self.take_in(env, vec![request], move |mut admitted| match (several, admitted.pop()) {
+            (false, Some(one)) => Settlement::One(one),
+            (_, last) => {
+                admitted.extend(last);
+                Settlement::Several(admitted)
+            }
+        })
+    }
+
+    /// Resolves when all messages are on disk, in one commit.
+    #[napi(catch_unwind, ts_return_type = "Promise<import('../../index.js').Enqueued[]>")]
+    pub fn enqueue_batch<'env>(&self, env: &'env Env, items: Vec<BatchItem>) -> Result<PromiseRaw<'env, ()>> {
+        let mut sizes = Vec::with_capacity(items.len());
+        let mut requests = Vec::with_capacity(items.len());
+        for BatchItem { message, options } in items {
+            sizes.push(options.as_ref().and_then(|options| options.destinations.as_ref()).map_or(1, Vec::len));
+            requests.push(match message {
+                Either::A(bytes) => convert::request(Either::A(&bytes), options),
+                Either::B(text) => convert::request(Either::B(text), options),
+            });
+        }
+        self.take_in(env, requests, move |admitted| Settlement::Batch(admitted, sizes))
+    }
+
+    /// One message, by id or by control id; JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
+    pub fn message<'env>(
+        &self,
+        env: &'env Env,
+        id: Option<String>,
+        control_id: Option<String>,
+        destination: Option<String>,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                let settings = open.outbox.settings();
+                let destination = destination
+                    .or_else(|| settings.default_destination.as_deref().map(str::to_owned))
+                    .unwrap_or_default();
+                match convert::reference(id, control_id, destination) {
+                    Ok(which) => open.outbox.message(which, done),
+                    Err(error) => done(Err(error)),
+                }
+            },
+            |message| message.map_or(Settlement::Null, |message| Settlement::json(&message)),
+        )
+    }
+
+    /// The bytes of a message.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | null>")]
+    pub fn content<'env>(&self, env: &'env Env, id: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(env, move |open, done| with(convert::id(&id), done, |id, done| open.outbox.content(id, done)), bytes)
+    }
+
+    /// The attempts of a message; JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn attempts<'env>(&self, env: &'env Env, id: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::id(&id), done, |id, done| open.outbox.attempts(id, done)),
+            |attempts| Settlement::json(&attempts),
+        )
+    }
+
+    /// The raw answer of one attempt.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array | null>")]
+    pub fn answer<'env>(&self, env: &'env Env, id: String, attempt: u32) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::id(&id), done, |id, done| open.outbox.answer(id, attempt, done)),
+            bytes,
+        )
+    }
+
+    /// A page of messages; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn list<'env>(&self, env: &'env Env, request: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::list(&request), done, |request, done| open.outbox.list(request, done)),
+            |page| Settlement::json(&page),
+        )
+    }
+
+    /// Figures; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn stats<'env>(&self, env: &'env Env, filter: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::filter(&filter), done, |filter, done| open.outbox.stats(filter, done)),
+            |stats| Settlement::json(&stats),
+        )
+    }
+
+    /// Health; JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn health<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        self.call(env, |open, done| open.outbox.health(done), |health| Settlement::json(&health))
+    }
+
+    /// Retries messages; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn retry<'env>(&self, env: &'env Env, filter: String, by: String) -> Result<PromiseRaw<'env, ()>> {
+        self.command(env, by, move |allow_overtaken| {
+            Ok(Command::Retry { filter: convert::filter(&filter)?, allow_overtaken })
+        })
+    }
+
+    /// Cancels messages; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn cancel<'env>(&self, env: &'env Env, filter: String, by: String) -> Result<PromiseRaw<'env, ()>> {
+        self.command(env, by, move |_| Ok(Command::Cancel { filter: convert::filter(&filter)? }))
+    }
+
+    /// Pauses a destination.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn pause<'env>(&self, env: &'env Env, destination: String, by: String) -> Result<PromiseRaw<'env, ()>> {
+        self.command(env, by, move |_| Ok(Command::Pause { destination }))
+    }
+
+    /// Resumes a destination.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn resume<'env>(&self, env: &'env Env, destination: String, by: String) -> Result<PromiseRaw<'env, ()>> {
+        self.command(env, by, move |_| Ok(Command::Resume { destination }))
+    }
+
+    /// Puts on record that somebody looks at a message, or at the answer of one of its attempts.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn reveal<'env>(
+        &self,
+        env: &'env Env,
+        id: String,
+        attempt: Option<u32>,
+        by: String,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        self.command(env, by, move |_| Ok(Command::Reveal { id: convert::id(&id)?, attempt }))
+    }
+
+    /// Begins or ends to hear changes of status in this environment.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, env: &Env, on: bool) -> Result<()> {
+        let (port, id) = (port::port(env)?, self.handle.id);
+        self.handle.with(move |open| {
+            if let Ok(open) = open {
+                if on { open.listeners.add(id, port) } else { open.listeners.remove(id) }
+            }
+        });
+        Ok(())
+    }
+
+    /// Closes; resolves with whether every attempt ended within the time.
+    #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+    pub fn close<'env>(&self, env: &'env Env, timeout_ms: f64) -> Result<PromiseRaw<'env, ()>> {
+        let (ticket, promise) = port::promise(env)?;
+        self.handle.close(Duration::from_secs_f64((timeout_ms / 1_000.0).clamp(0.0, 3_600.0)), move |drained| {
+            ticket.settle(Ok(Settlement::Truth(drained)));
+        });
+        Ok(promise)
+    }
+}
+
+/// What the environment did not close itself: its worker ended, or nobody holds it any more.
+impl Drop for NativeOutbox {
+    fn drop(&mut self) {
+        self.handle.close(Duration::ZERO, |_| {});
+    }
+}
+
+impl NativeOutbox {
+    /// Makes a call whose result is settled from whichever thread has it.
+    fn call<'env, T: Send + 'static>(
+        &self,
+        env: &'env Env,
+        operation: impl FnOnce(&Arc<Open>, Done<T>) + Send + 'static,
+        convert: impl FnOnce(T) -> Settlement + Send + 'static,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        let (ticket, promise) = port::promise(env)?;
+        let done: Done<T> = Box::new(move |result| {
+            ticket.settle(result.map(convert));
+        });
+        self.handle.with(move |open| match open {
+            Ok(open) => operation(open, done),
+            Err(error) => done(Err(error)),
+        });
+        Ok(promise)
+    }
+
+    fn command<'env>(
+        &self,
+        env: &'env Env,
+        by: String,
+        command: impl FnOnce(bool) -> std::result::Result<Command, OutboxError> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                let parsed = convert::commander(&by)
+                    .and_then(|commander| Ok((command(commander.allow_overtaken)?, commander.by())));
+                match parsed {
+                    Ok((command, by)) => open.outbox.command(command, by, done),
+                    Err(error) => done(Err(error)),
+                }
+            },
+            |changed| Settlement::json(&changed),
+        )
+    }
+
+    /// Takes messages in, within the limits of bytes and of time.
+    fn take_in<'env>(
+        &self,
+        env: &'env Env,
+        requests: Vec<outbox_core::enqueue::EnqueueRequest>,
+        convert: impl FnOnce(Vec<outbox_core::store::Admitted>) -> Settlement + Send + 'static,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        let (ticket, promise) = port::promise(env)?;
+        let bytes = requests.iter().map(|request| request.message.len()).sum();
+        let intake = match self.handle.take_in(bytes) {
+            Ok(intake) => intake,
+            Err(error) => {
+                ticket.settle(Err(error));
+                return Ok(promise);
+            }
+        };
+        let ticket: Arc<Ticket> = Arc::new(ticket);
+        self.handle.limit(&ticket);
+        let done: Done<_> = Box::new(move |result| {
+            drop(intake);
+            ticket.settle(result.map(convert));
+        });
+        self.handle.with(move |open| match open {
+            Ok(open) => open.outbox.enqueue(requests, done),
+            Err(error) => done(Err(error)),
+        });
+        Ok(promise)
+    }
+}
+
+fn with<A, T>(argument: std::result::Result<A, OutboxError>, done: Done<T>, call: impl FnOnce(A, Done<T>)) {
+    match argument {
+        Ok(argument) => call(argument, done),
+        Err(error) => done(Err(error)),
+    }
+}
+
+fn bytes(bytes: Option<Vec<u8>>) -> Settlement {
+    bytes.map_or(Settlement::Null, Settlement::Bytes)
+}

@@ -1,0 +1,86 @@
+//! The outboxes that are open in this process, by file: worker threads and `Outbox` objects on one file share one.
+//!
+//! One file, one store: two sets of connections of one SQLite library would still be safe, but two dispatchers of one
+//! process would stand for the same lead.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use outbox_core::clock::SystemClock;
+use outbox_core::config::Settings;
+use outbox_core::error::{OutboxError, code};
+use outbox_core::outbox::{Outbox, OutboxParts};
+use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+
+use crate::events::Listeners;
+use crate::runtime::runtime;
+
+/// An open outbox and how many handles share it.
+struct Entry {
+    open: Arc<Open>,
+    handles: usize,
+}
+
+/// An open outbox and who listens to it.
+pub(crate) struct Open {
+    pub(crate) outbox: Outbox,
+    pub(crate) listeners: Arc<Listeners>,
+}
+
+// Held while a file is opened or closed, by threads made for that; never by a JS thread.
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::default);
+
+/// Opens the file, or shares it with who has it open with the same settings. Blocks.
+pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
+    let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(entry) = all.get_mut(&key(&settings.path)) {
+        if *entry.open.outbox.settings() != settings {
+            return Err(OutboxError::new(
+                code::ERR_ALREADY_STARTED,
+                "the file is open in this process with another configuration",
+            ));
+        }
+        entry.handles += 1;
+        return Ok(Arc::clone(&entry.open));
+    }
+    let (path, clock) = (settings.path.clone(), Arc::new(SystemClock));
+    let listeners = Arc::new(Listeners::default());
+    let options = StoreOptions {
+        clock: Arc::clone(&clock) as _,
+        observer: Some(Arc::clone(&listeners) as _),
+        pending_max: settings.limits.pending_messages,
+    };
+    let store = Arc::new(SqliteStore::open(&path, options)?);
+    let outbox = Outbox::start(OutboxParts {
+        election: Arc::new(FileElection::new(&path)),
+        settings,
+        store,
+        clock,
+        runtime: runtime()?.handle().clone(),
+        connect: Box::new(outbox_transport::connect),
+    })?;
+    let open = Arc::new(Open { outbox, listeners });
+    all.insert(key(&path), Entry { open: Arc::clone(&open), handles: 1 });
+    Ok(open)
+}
+
+/// Gives a share back; the last one stops the outbox. Answers whether every attempt ended. Blocks.
+pub(crate) fn close(open: &Arc<Open>, timeout: Duration) -> bool {
+    let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = key(open.outbox.path());
+    let Some(entry) = all.get_mut(&key) else { return true };
+    entry.handles -= 1;
+    if entry.handles > 0 {
+        return true;
+    }
+    let drained = open.outbox.stop(timeout);
+    all.remove(&key);
+    drained
+}
+
+/// Two spellings of one path are one file.
+fn key(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
