@@ -1,0 +1,24 @@
+'use strict'
+
+// The public door. The names are written out so that Node finds them without running the file
+// (`import { enqueueHl7 } from 'hl7-outbox'`), and so that nothing becomes public by accident.
+const facade = require('./dist/facade/index.js')
+
+exports.startOutbox = facade.startOutbox
+exports.stopOutbox = facade.stopOutbox
+exports.enqueueHl7 = facade.enqueueHl7
+exports.enqueueHl7Batch = facade.enqueueHl7Batch
+exports.getMessage = facade.getMessage
+exports.getMessageContent = facade.getMessageContent
+exports.getAttempts = facade.getAttempts
+exports.getAnswer = facade.getAnswer
+exports.listMessages = facade.listMessages
+exports.getStats = facade.getStats
+exports.getHealth = facade.getHealth
+exports.retryMessages = facade.retryMessages
+exports.cancelMessages = facade.cancelMessages
+exports.pauseDestination = facade.pauseDestination
+exports.resumeDestination = facade.resumeDestination
+exports.onStatusChange = facade.onStatusChange
+exports.Outbox = facade.Outbox
+exports.Hl7OutboxError = facade.Hl7OutboxError

@@ -1,0 +1,21 @@
+// The same module instance as `require('hl7-outbox')`: one outbox per process, whichever door was used.
+export {
+  startOutbox,
+  stopOutbox,
+  enqueueHl7,
+  enqueueHl7Batch,
+  getMessage,
+  getMessageContent,
+  getAttempts,
+  getAnswer,
+  listMessages,
+  getStats,
+  getHealth,
+  retryMessages,
+  cancelMessages,
+  pauseDestination,
+  resumeDestination,
+  onStatusChange,
+  Outbox,
+  Hl7OutboxError,
+} from './index.js'
