@@ -1,0 +1,289 @@
+/**
+ * hl7-outbox: a durable outbox for HL7 v2 messages inside a Node.js process.
+ *
+ * Times are ISO 8601 strings in UTC; durations are milliseconds; ids and cursors are opaque strings. Every function that
+ * returns a promise rejects with {@link Hl7OutboxError}; docs/errors.md lists the codes. Nothing throws synchronously but
+ * `onStatusChange` with a listener that is no function.
+ */
+
+/** Where a message stands; docs/states.md has the diagram. */
+export type Status = 'PENDING' | 'HELD' | 'SENT' | 'ACKNOWLEDGED' | 'FAILED' | 'CANCELLED'
+/** What one attempt came to. */
+export type Outcome = 'accepted' | 'rejected' | 'retry' | 'unreachable' | 'throttled' | 'indeterminate' | 'misconfigured'
+/** Between lanes; every message is `routine` for now. */
+export type Priority = 'routine' | 'urgent'
+
+export interface OutboxConfig {
+  /** The outbox file. Absolute in production (ERR_PATH_RELATIVE). Environment: HL7_OUTBOX_PATH. */
+  path?: string
+  /** Named receivers. Without any: one called `malaffi` from MALAFFI_API_URL and MALAFFI_API_KEY. */
+  destinations?: Record<string, DestinationConfig>
+  /** Where a message goes that names no destination. Default: the only one, or `malaffi`. */
+  defaultDestination?: string
+  /** false: enqueue and query only; never become the dispatcher. Environment: HL7_OUTBOX_DISPATCH=off. */
+  dispatch?: boolean
+  limits?: {
+    /** Largest accepted message; default 16 MiB. */
+    messageBytes?: number
+    /** Most messages PENDING or HELD; default 1,000,000. */
+    pendingMessages?: number
+    /** Most bytes waiting for the disk in this process; default 256 MiB. */
+    intakeBytes?: number
+    /** Longest wait of enqueueHl7; default 5,000. */
+    enqueueTimeoutMs?: number
+  }
+  /** JSON Lines on the standard error stream, without patient data. Environment: HL7_OUTBOX_LOG. Default `warn`. */
+  log?: { level?: 'error' | 'warn' | 'info' | 'debug' }
+}
+
+export interface DestinationConfig {
+  /** https://; http:// on loopback, elsewhere only with allowPlaintext. */
+  url: string
+  /** A secret may be a reference to the environment: `env:MALAFFI_API_KEY`. */
+  auth?: { bearer: string } | { basic: { user: string; password: string } }
+  /** Beside or instead of Content-Type and X-Message-Control-ID. `{MSH-10}` stands for the control id; an empty value leaves a default header out. */
+  headers?: Record<string, string>
+  /** PEM files: authorities to trust instead of the system's, and a client certificate with its key. */
+  tls?: { caFile?: string; certFile?: string; keyFile?: string; minVersion?: '1.2' | '1.3' }
+  /** Permits http:// beyond loopback. */
+  allowPlaintext?: boolean
+  /** MSH-11 values this receiver may get; another is refused at enqueue (ERR_PROCESSING_ID). */
+  processingIds?: string[]
+  /** false: accept messages, keep them PENDING. */
+  enabled?: boolean
+  /** Most attempts at once; default 4. */
+  concurrency?: number
+  /** Default 1 per second unless the url is loopback; null for none. */
+  rateLimit?: { perSecond: number; burst?: number } | null
+  /** connectMs default 10,000; totalMs default 120,000: nobody waits for it, and shorter makes duplicates. */
+  timeouts?: { connectMs?: number; totalMs?: number }
+  /** scheduleMs default 30 s, 1, 2, 5, 10, 30 min, 1 h (the last repeats); jitter default 0.2; maxAttempts default 12; maxIndeterminate default 10. */
+  retry?: { scheduleMs?: number[]; jitter?: number; maxAttempts?: number; maxIndeterminate?: number }
+  /** 'patient' (PID-3, default), a field path such as 'PV1-19', or null for no order. */
+  orderBy?: string | null
+  /** A 2xx without an HL7 acknowledgement does not count as accepted. */
+  requireHl7Ack?: boolean
+  /** Outcomes by row name of docs/outcomes.md, instead of the table's own. */
+  outcomes?: Record<string, Outcome>
+}
+
+export interface EnqueueOptions {
+  /** A configured name; default: the default destination. */
+  destination?: string
+  /** Several receivers: one row and id each, one commit, all or none. */
+  destinations?: string[]
+  /** Instead of the destination's orderBy; null for no order. */
+  orderingKey?: string | null
+  /** At most 8; keys up to 32, values up to 128 characters; searchable, so no names of patients. */
+  tags?: Record<string, string>
+  /** Not sent, and not standing in its lane, before this time. */
+  notBefore?: Date | string
+  /** This message's own limit of counted attempts. */
+  maxAttempts?: number
+}
+
+/** A message that is on disk. */
+export interface Enqueued {
+  id: string
+  controlId: string
+  destination: string
+  status: Status
+  /** The same bytes were stored before: `id` and `status` are those of the first time, and nothing changed. */
+  duplicate: boolean
+  /** With `destinations`: one entry each, in their order. */
+  deliveries?: Enqueued[]
+}
+
+export interface Message {
+  id: string
+  seq: number
+  controlId: string
+  /** 'ADT^A08' */
+  messageType: string
+  destination: string
+  status: Status
+  inFlight: boolean
+  /** Counted ones. */
+  attempts: number
+  /** All of them. */
+  tries: number
+  /** Sent again although an earlier attempt may have arrived. */
+  possibleDuplicate: boolean
+  /** Why a PENDING message is not being sent now. */
+  waitingFor: null | 'due' | 'lane' | 'rate' | 'breaker' | 'paused' | 'disabled' | 'not-configured' | 'dispatcher'
+  /** The message of its lane that it waits for. */
+  blockedBy: string | null
+  /** Later messages of its lane were already delivered. */
+  overtaken: boolean
+  /** Accepted, but something is worth knowing. */
+  warning: string | null
+  failure: null | {
+    reason: 'rejected' | 'exhausted' | 'indeterminate' | 'expired' | 'unreadable'
+    code: string
+    httpStatus?: number
+    ackCode?: string
+    errCodes?: string[]
+  }
+  priority: Priority
+  tags: Record<string, string>
+  replaces: string | null
+  replacedBy: string | null
+  createdAt: string
+  dueAt: string | null
+  sentAt: string | null
+  acknowledgedAt: string | null
+  updatedAt: string
+}
+
+export interface Attempt {
+  n: number
+  startedAt: string
+  endedAt: string | null
+  outcome: Outcome | null
+  /** The row of docs/outcomes.md that decided. */
+  row: string | null
+  httpStatus?: number
+  ackCode?: string
+  errCodes?: string[]
+  code?: string
+  bytesSent?: number
+  counted: boolean
+  manual: boolean
+}
+
+/** Everything given must hold. `from` is inclusive, `to` is not. At most 1,000 ids or control ids. */
+export interface MessageFilter {
+  ids?: string[]
+  controlIds?: string[]
+  status?: Status | Status[]
+  destination?: string
+  messageType?: string
+  tags?: Record<string, string>
+  failureCode?: string
+  from?: Date | string
+  to?: Date | string
+  warning?: boolean
+  possibleDuplicate?: boolean
+}
+
+/** A page may be short; only a null cursor ends. */
+export interface Page<T> {
+  items: T[]
+  nextCursor: string | null
+}
+
+/** Who commands, and why; recorded. */
+export interface By {
+  actor: string
+  reason?: string
+}
+
+/** ids are capped at 1,000; count is exact. */
+export interface Changed {
+  changed: string[]
+  unchanged: { id: string; code: string }[]
+  count: number
+}
+
+export interface StatusChange {
+  cursor: string
+  at: string
+  id: string
+  controlId: string
+  destination: string
+  from: Status | null
+  to: Status
+  attempts: number
+  failure: Message['failure']
+  tags: Record<string, string>
+}
+
+export interface Stats {
+  byStatus: Record<Status, number>
+  byDestination: Record<string, Record<Status, number>>
+  oldestPendingAgeMs: number | null
+  delivered: { last1m: number; last1h: number; last24h: number }
+  /** Delivered ÷ (delivered + dead letters); null when there were none. */
+  successRate24h: number | null
+  /** From stored to delivered, of the last 24 h. */
+  deliveryMs: { p50: number; p95: number; p99: number } | null
+  retries24h: { automatic: number; manual: number }
+  lastAttemptAt: string | null
+}
+
+export interface Health {
+  /** degraded: messages are safe, something needs a look; down: nothing can be stored. */
+  status: 'ok' | 'degraded' | 'down'
+  problems: { code: string; message: string; remedy: string }[]
+  dispatcher: { pid: number; host: string; since: string; here: boolean; beatAgeMs: number } | null
+  destinations: Record<
+    string,
+    {
+      state: 'ok' | 'breaker-open' | 'throttled' | 'paused' | 'misconfigured' | 'disabled'
+      since: string
+      reason: string | null
+      pending: number
+      inFlight: number
+      certificateExpiresAt: string | null
+    }
+  >
+  file: { path: string; bytes: number; walBytes: number; diskFreeBytes: number; sqliteVersion: string; schema: number }
+}
+
+/** Opens the outbox of this process and begins to deliver. Idempotent with the same configuration. */
+export function startOutbox(config?: OutboxConfig): Promise<void>
+/** Claims nothing more, waits for attempts in flight (default 1,400 ms), closes the file. Only startOutbox opens it again. */
+export function stopOutbox(options?: { timeoutMs?: number }): Promise<{ drained: boolean }>
+/** Resolves when the message is on disk and survives a power cut; it is delivered in the background. */
+export function enqueueHl7(message: string | Uint8Array, options?: EnqueueOptions): Promise<Enqueued>
+/** All or none, in one commit. At most 10,000 messages. */
+export function enqueueHl7Batch(messages: { message: string | Uint8Array; options?: EnqueueOptions }[]): Promise<Enqueued[]>
+export function getMessage(ref: string | { controlId: string; destination?: string }): Promise<Message | null>
+/** The bytes as they are sent. With `by`, the look is recorded first. */
+export function getMessageContent(id: string, by?: By): Promise<Uint8Array | null>
+export function getAttempts(id: string): Promise<Attempt[]>
+/** The raw answer of attempt n. With `by`, the look is recorded first. */
+export function getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | null>
+/** By key, newest first; limit 1 to 1,000, default 50. */
+export function listMessages(filter?: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' }): Promise<Page<Message>>
+export function getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats>
+export function getHealth(): Promise<Health>
+/** PENDING: due now. FAILED, CANCELLED: pending again, attempts and error reset, old place in the lane. Overtaken ones are left (code OVERTAKEN) unless allowOvertaken. */
+export function retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
+/** Withdraws what was not delivered. One in flight is withdrawn unless the receiver accepts it. */
+export function cancelMessages(filter: MessageFilter, by: By): Promise<Changed>
+/** In the file: it holds in every process, and after a restart. */
+export function pauseDestination(name: string, by: By): Promise<void>
+export function resumeDestination(name: string, by: By): Promise<void>
+/** Changes committed by this process, after the commit, at least once. Returns the unsubscriber. */
+export function onStatusChange(listener: (change: StatusChange) => void): () => void
+
+/** The same surface on an explicit file, for tests and for several files. */
+export class Outbox {
+  private constructor()
+  static open(config: OutboxConfig): Promise<Outbox>
+  close(options?: { timeoutMs?: number }): Promise<{ drained: boolean }>
+  enqueueHl7: typeof enqueueHl7
+  enqueueHl7Batch: typeof enqueueHl7Batch
+  getMessage: typeof getMessage
+  getMessageContent: typeof getMessageContent
+  getAttempts: typeof getAttempts
+  getAnswer: typeof getAnswer
+  listMessages: typeof listMessages
+  getStats: typeof getStats
+  getHealth: typeof getHealth
+  retryMessages: typeof retryMessages
+  cancelMessages: typeof cancelMessages
+  pauseDestination: typeof pauseDestination
+  resumeDestination: typeof resumeDestination
+  onStatusChange: typeof onStatusChange
+}
+
+export class Hl7OutboxError extends Error {
+  readonly code: string
+  readonly hint: string | null
+  /** For a refused HL7 message: where. `position` is a byte offset. */
+  readonly segment?: string | null
+  readonly field?: number | null
+  readonly position?: number
+}

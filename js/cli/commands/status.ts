@@ -1,0 +1,36 @@
+/** `status`: how the outbox is, at a glance. */
+import type { Health, Stats } from '../../../index.js'
+import { withOutbox } from '../open.js'
+import { only, type CommandLine } from '../options.js'
+import { EXIT } from '../usage.js'
+
+export async function status(line: CommandLine): Promise<number> {
+  only(line, [], 0)
+  const [health, stats] = await withOutbox(line.values, (outbox) => Promise.all([outbox.getHealth(), outbox.getStats()]))
+  process.stdout.write(line.values.json === true ? `${JSON.stringify({ health, stats })}\n` : describe(health, stats))
+  return { ok: EXIT.ok, degraded: EXIT.degraded, down: EXIT.down }[health.status]
+}
+
+function describe(health: Health, stats: Stats): string {
+  const lines = [`${health.file.path}: ${health.status}`]
+  lines.push(health.dispatcher === null
+    ? 'dispatcher     none'
+    : `dispatcher     process ${health.dispatcher.pid} on ${health.dispatcher.host} since ${health.dispatcher.since}`)
+  const counts = Object.entries(stats.byStatus).map(([state, count]) => `${state} ${count}`)
+  lines.push(`messages       ${counts.join(' · ')}`)
+  if (stats.oldestPendingAgeMs !== null) lines.push(`oldest waiting ${duration(stats.oldestPendingAgeMs)}`)
+  lines.push(`delivered      ${stats.delivered.last1m} in a minute, ${stats.delivered.last1h} in an hour, ${stats.delivered.last24h} in a day`)
+  for (const [name, destination] of Object.entries(health.destinations)) {
+    const why = destination.reason === null ? '' : ` (${destination.reason})`
+    lines.push(`${name.padEnd(14)} ${destination.state}${why}, ${destination.pending} pending, ${destination.inFlight} in flight`)
+  }
+  for (const problem of health.problems) lines.push(`! ${problem.message}`, `  ${problem.remedy}`)
+  return `${lines.join('\n')}\n`
+}
+
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
+}

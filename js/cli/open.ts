@@ -1,0 +1,46 @@
+/** Opening the outbox as the command line does: to look and to command, never to dispatch. */
+import { existsSync, readFileSync } from 'node:fs'
+import { hostname, userInfo } from 'node:os'
+
+import { Outbox } from '../facade/index.js'
+import type { Values } from './options.js'
+import { UsageError } from './usage.js'
+
+type Config = Parameters<typeof Outbox.open>[0]
+
+/** The configuration as a whole; only the path given on the command line wins over it. */
+export function configuration(values: Values): NonNullable<Config> {
+  const file = values.config ?? process.env['HL7_OUTBOX_CONFIG'] ?? (existsSync(DEFAULT) ? DEFAULT : undefined)
+  const config = file === undefined ? {} : (JSON.parse(read(file)) as NonNullable<Config>)
+  return values.path === undefined ? config : { ...config, path: values.path }
+}
+
+const DEFAULT = 'hl7-outbox.config.json'
+
+export function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
+  }
+}
+
+/** Opens an outbox that exists: looking at a misspelt path must not create a file. */
+export async function withOutbox<T>(values: Values, use: (outbox: Outbox) => Promise<T>): Promise<T> {
+  const config = configuration(values)
+  const path = config.path ?? process.env['HL7_OUTBOX_PATH']
+  if (path === undefined) throw new UsageError('no outbox named: pass --path, or set HL7_OUTBOX_PATH')
+  if (!existsSync(path)) throw new UsageError(`there is no outbox at ${path}`)
+  const outbox = await Outbox.open({ ...config, path, dispatch: false })
+  try {
+    return await use(outbox)
+  } finally {
+    await outbox.close({ timeoutMs: 0 })
+  }
+}
+
+/** Who commands: as said, or the system's user. */
+export function by(values: Values): { actor: string; reason?: string } {
+  const actor = values.actor ?? `${userInfo().username}@${hostname()}`
+  return values.reason === undefined ? { actor } : { actor, reason: values.reason }
+}

@@ -1,0 +1,153 @@
+/**
+ * Checks of what callers hand over, before it crosses the border: a wrong type is named here, in JavaScript's words, and
+ * cannot become something else on the way (a number that turns into text, a date that turns into nothing).
+ */
+import { types } from 'node:util'
+
+import { Hl7OutboxError } from '../error.js'
+import type { FlatOptions } from './native.js'
+
+export type EnqueueOptions = {
+  destination?: string
+  destinations?: string[]
+  orderingKey?: string | null
+  tags?: Record<string, string>
+  notBefore?: Date | string
+  maxAttempts?: number
+}
+
+const HINT = 'Correct the named argument. Nothing was stored.'
+
+export function wrong(what: string): Hl7OutboxError {
+  return new Hl7OutboxError('ERR_OPTION', what, { hint: HINT })
+}
+
+/** A string of whole characters, or bytes. */
+export function message(value: unknown): string | Uint8Array {
+  if (typeof value === 'string') {
+    // Half a surrogate pair has no UTF-8; replacing it in silence would change the message.
+    if (!value.isWellFormed()) throw wrong('the message is a string with half a surrogate pair; pass bytes, or mend the text')
+    return value
+  }
+  if (types.isUint8Array(value)) return value
+  throw wrong(`the message must be a string or a Uint8Array, not ${kind(value)}`)
+}
+
+export function text(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw wrong(`\`${name}\` must be a string, not ${kind(value)}`)
+  return value
+}
+
+export function count(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
+    throw wrong(`\`${name}\` must be a whole number from 0 to 4294967295`)
+  }
+  return value
+}
+
+export function object(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(`\`${name}\` must be an object, not ${kind(value)}`)
+  return value as Record<string, unknown>
+}
+
+/** An array's elements; a hole is an undefined element. */
+export function list(value: unknown, name: string): unknown[] {
+  if (!Array.isArray(value)) throw wrong(`\`${name}\` must be an array, not ${kind(value)}`)
+  return value
+}
+
+export function func(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw wrong(`\`${name}\` must be a function, not ${kind(value)}`)
+}
+
+function kind(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'an array' : typeof value
+}
+
+/** A Date or an ISO string with an offset, as an ISO string. */
+export function time(value: unknown, name: string): string {
+  if (types.isDate(value)) {
+    if (Number.isNaN(value.getTime())) throw wrong(`\`${name}\` is not a valid date`)
+    return value.toISOString()
+  }
+  return text(value, name)
+}
+
+/** Options in the flat shape that crosses the border cheaply. Unknown ones are refused: a misspelt `orderingKey` must not pass. */
+export function options(value: unknown): FlatOptions | undefined {
+  if (value === undefined) return undefined
+  const flat: FlatOptions = {}
+  for (const [name, given] of Object.entries(object(value, 'options'))) {
+    if (given !== undefined) option(flat, name, given)
+  }
+  return flat
+}
+
+function option(flat: FlatOptions, name: string, given: unknown): void {
+  switch (name) {
+    case 'destination':
+      flat.destination = text(given, name)
+      break
+    case 'destinations':
+      flat.destinations = list(given, name).map((one) => text(one, name))
+      break
+    case 'orderingKey':
+      if (given === null) flat.unordered = true
+      else flat.orderingKey = text(given, name)
+      break
+    case 'tags':
+      flat.tags = tags(given)
+      break
+    case 'notBefore':
+      flat.notBefore = time(given, name)
+      break
+    case 'maxAttempts':
+      flat.maxAttempts = count(given, name)
+      break
+    default:
+      throw wrong(`\`${name}\` is not an option of enqueueHl7`)
+  }
+}
+
+function tags(value: unknown): string[] {
+  const flat: string[] = []
+  for (const [key, tag] of Object.entries(object(value, 'tags'))) {
+    if (tag !== undefined) flat.push(key, text(tag, `tags.${key.length > 32 ? '…' : key}`))
+  }
+  return flat
+}
+
+/** A filter as JSON; dates become ISO strings, and the native side refuses unknown keys by name. */
+export function filter(value: unknown): string {
+  if (value === undefined) return '{}'
+  const given = { ...object(value, 'filter') }
+  for (const name of ['from', 'to']) {
+    if (given[name] !== undefined) given[name] = time(given[name], name)
+  }
+  return json(given, 'filter')
+}
+
+/** `{ actor, reason }` as JSON. */
+export function by(value: unknown): string {
+  const given = object(value, 'by')
+  text(given.actor, 'actor')
+  return json(given, 'by')
+}
+
+/** JSON of plain data. What JSON would drop in silence is refused by name. */
+export function json(value: unknown, name: string, code = 'ERR_OPTION'): string {
+  const refuse = (what: string): Hl7OutboxError => new Hl7OutboxError(code, what, { hint: HINT })
+  try {
+    return JSON.stringify(value, (key, inner: unknown) => {
+      if (typeof inner === 'function' || typeof inner === 'symbol' || typeof inner === 'bigint') {
+        throw refuse(`\`${name}${key === '' ? '' : `: ${key}`}\` holds a ${typeof inner}, which cannot be used here`)
+      }
+      if (typeof inner === 'number' && !Number.isFinite(inner)) throw refuse(`\`${name}: ${key}\` is not a finite number`)
+      return inner
+    })
+  } catch (error) {
+    if (error instanceof Hl7OutboxError) throw error
+    throw refuse(`\`${name}\` cannot be read: it refers to itself`)
+  }
+}

@@ -1,0 +1,25 @@
+/** The sole importer of the native module, and the only part that the command line, the Next.js helper and the door use. */
+export { Hl7OutboxError } from '../error.js'
+export { errorCodes, outcomeRows } from './codes.js'
+export type { ErrorCode, OutcomeRow } from './codes.js'
+export { Outbox } from './outbox.js'
+export {
+  cancelMessages,
+  enqueueHl7,
+  enqueueHl7Batch,
+  getAnswer,
+  getAttempts,
+  getHealth,
+  getMessage,
+  getMessageContent,
+  getStats,
+  listMessages,
+  onStatusChange,
+  pauseDestination,
+  resumeDestination,
+  retryMessages,
+  startOutbox,
+  stopOutbox,
+} from './process.js'
+export { startReceiver } from './receiver.js'
+export type { RunningReceiver } from './receiver.js'

@@ -1,0 +1,173 @@
+/** One outbox on one file, with the whole surface as methods. The module-level functions use one of these per process. */
+import type {
+  Attempt,
+  By,
+  Changed,
+  Enqueued,
+  EnqueueOptions,
+  Health,
+  Message,
+  MessageFilter,
+  OutboxConfig,
+  Page,
+  Stats,
+  StatusChange,
+} from '../../index.js'
+import { Hl7OutboxError } from '../error.js'
+import * as check from './arguments.js'
+import { forget, listen, native, unlisten } from './bind.js'
+import type { StatusListener } from './bind.js'
+import type { NativeOutbox } from './native.js'
+
+/** Less than the 1.6 s that PM2 waits between SIGINT and SIGKILL. */
+const STOP_TIMEOUT_MS = 1_400
+
+/** Runs a check or a native call; what it throws becomes the rejection of a promise. */
+function attempt<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return call()
+  } catch (error) {
+    return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+export class Outbox {
+  readonly #native: NativeOutbox
+  readonly #opened: Promise<void>
+
+  /** Use {@link Outbox.open}. A call on an outbox that is still being opened waits in its turn. */
+  constructor(configJson: string | undefined) {
+    if (process.env.NEXT_PHASE === 'phase-production-build') {
+      throw new Hl7OutboxError('ERR_BUILD_PHASE', 'the outbox was called during `next build`', {
+        hint: "Make the route dynamic (export const dynamic = 'force-dynamic') so that it does not run at build time.",
+      })
+    }
+    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd())
+    this.#opened = this.#native.opened()
+    // Who waits for it hears of a failure; so does every call. Unheard, it must not end the process.
+    this.#opened.catch(() => undefined)
+  }
+
+  static open(config?: OutboxConfig): Promise<Outbox> {
+    return attempt(async () => {
+      const outbox = new Outbox(Outbox.configJson(config))
+      await outbox.opened()
+      return outbox
+    })
+  }
+
+  /** @internal */
+  static configJson(config: OutboxConfig | undefined): string | undefined {
+    return config === undefined ? undefined : check.json(check.object(config, 'config'), 'config', 'ERR_CONFIG')
+  }
+
+  /** @internal */
+  opened(): Promise<void> {
+    return this.#opened
+  }
+
+  async close(options: { timeoutMs?: number } = {}): Promise<{ drained: boolean }> {
+    const timeoutMs = options.timeoutMs === undefined ? STOP_TIMEOUT_MS : check.count(options.timeoutMs, 'timeoutMs')
+    const drained = await this.#native.close(timeoutMs)
+    forget(this.#native.id)
+    return { drained }
+  }
+
+  enqueueHl7(message: string | Uint8Array, options?: EnqueueOptions): Promise<Enqueued> {
+    // Not an async function: that would be one more promise on the hot path.
+    return attempt(() => this.#native.enqueue(check.message(message), check.options(options)))
+  }
+
+  enqueueHl7Batch(messages: { message: string | Uint8Array; options?: EnqueueOptions }[]): Promise<Enqueued[]> {
+    return attempt(() => {
+      const items = check.list(messages, 'messages').map((given, n) => {
+        const item = check.object(given, `messages[${n}]`)
+        const options = check.options(item.options)
+        return options === undefined ? { message: check.message(item.message) } : { message: check.message(item.message), options }
+      })
+      return this.#native.enqueueBatch(items)
+    })
+  }
+
+  getMessage(ref: string | { controlId: string; destination?: string }): Promise<Message | null> {
+    return attempt(async () => {
+      if (typeof ref === 'string') return parse<Message | null>(await this.#native.message(ref))
+      const { controlId, destination } = check.object(ref, 'ref')
+      const named = destination === undefined ? undefined : check.text(destination, 'destination')
+      return parse<Message | null>(await this.#native.message(undefined, check.text(controlId, 'controlId'), named))
+    })
+  }
+
+  getMessageContent(id: string, by?: By): Promise<Uint8Array | null> {
+    return attempt(async () => {
+      if (by !== undefined) await this.#native.reveal(check.text(id, 'id'), undefined, check.by(by))
+      return this.#native.content(check.text(id, 'id'))
+    })
+  }
+
+  getAttempts(id: string): Promise<Attempt[]> {
+    return attempt(async () => parse<Attempt[]>(await this.#native.attempts(check.text(id, 'id'))))
+  }
+
+  getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | null> {
+    return attempt(async () => {
+      if (by !== undefined) await this.#native.reveal(check.text(id, 'id'), check.count(n, 'n'), check.by(by))
+      return this.#native.answer(check.text(id, 'id'), check.count(n, 'n'))
+    })
+  }
+
+  listMessages(
+    filter?: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' },
+  ): Promise<Page<Message>> {
+    return attempt(async () => parse<Page<Message>>(await this.#native.list(check.filter(filter))))
+  }
+
+  getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats> {
+    return attempt(async () => {
+      for (const name of Object.keys(check.object(filter ?? {}, 'filter'))) {
+        if (name !== 'destination' && name !== 'tags') throw check.wrong(`getStats cannot be filtered by \`${name}\``)
+      }
+      return parse<Stats>(await this.#native.stats(check.filter(filter)))
+    })
+  }
+
+  getHealth(): Promise<Health> {
+    return attempt(async () => parse<Health>(await this.#native.health()))
+  }
+
+  retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
+    return attempt(async () => parse<Changed>(await this.#native.retry(check.filter(check.object(filter, 'filter')), check.by(by))))
+  }
+
+  cancelMessages(filter: MessageFilter, by: By): Promise<Changed> {
+    return attempt(async () => parse<Changed>(await this.#native.cancel(check.filter(check.object(filter, 'filter')), check.by(by))))
+  }
+
+  pauseDestination(name: string, by: By): Promise<void> {
+    return attempt(async () => {
+      await this.#native.pause(check.text(name, 'name'), check.by(by))
+    })
+  }
+
+  resumeDestination(name: string, by: By): Promise<void> {
+    return attempt(async () => {
+      await this.#native.resume(check.text(name, 'name'), check.by(by))
+    })
+  }
+
+  onStatusChange(listener: (change: StatusChange) => void): () => void {
+    check.func(listener, 'listener')
+    // A listener of one's own, so that the same function given twice is heard twice and removed once.
+    const heard: StatusListener = (change) => {
+      listener(change)
+    }
+    if (listen(this.#native.id, heard)) this.#native.listen(true)
+    return () => {
+      if (unlisten(this.#native.id, heard)) this.#native.listen(false)
+    }
+  }
+}
+
+function parse<T>(json: string | null): T {
+  return JSON.parse(json ?? 'null') as T
+}
