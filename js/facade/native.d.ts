@@ -10,9 +10,9 @@ export declare class NativeOutbox {
   /** Resolves when the outbox is open. */
   opened(): Promise<void>
   /** Resolves when the message is on disk. */
-  enqueue(message: Uint8Array | string, options?: FlatOptions): Promise<Enqueued>
+  enqueue(message: Uint8Array | string, options?: FlatOptions): Promise<import('../../index.js').Enqueued>
   /** Resolves when all messages are on disk, in one commit. */
-  enqueueBatch(items: Array<BatchItem>): Promise<Enqueued[]>
+  enqueueBatch(items: Array<BatchItem>): Promise<import('../../index.js').Enqueued[]>
   /** One message, by id or by control id; JSON. */
   message(id?: string | undefined | null, controlId?: string | undefined | null, destination?: string | undefined | null): Promise<string | null>
   /** The bytes of a message. */

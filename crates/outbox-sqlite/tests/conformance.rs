@@ -1,0 +1,19 @@
+//! The SQLite store passes the suite that every store must pass.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use outbox_core::store::Store;
+use outbox_sqlite::{SqliteStore, StoreOptions};
+use outbox_testing::subject::Ingredients;
+
+fn make(with: &Ingredients) -> Arc<dyn Store> {
+    let options = StoreOptions {
+        clock: Arc::clone(&with.clock) as _,
+        observer: Some(Arc::clone(&with.ear) as _),
+        pending_max: with.pending_max,
+    };
+    Arc::new(SqliteStore::open(&with.directory.path().join("outbox.db"), options).unwrap())
+}
+
+outbox_testing::conformance!(make);

@@ -1,0 +1,266 @@
+//! What a file must be, what it keeps, and what it refuses.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outbox_core::clock::{Clock, SystemClock};
+use outbox_core::dispatch::election::Election;
+use outbox_core::error::code;
+use outbox_core::message::NewMessage;
+use outbox_core::state::State;
+use outbox_core::status::{ListRequest, MessageFilter};
+use outbox_core::store::{Admitted, Store, Turn, wait};
+use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_testing::messages::{DESTINATION, message};
+use rusqlite::Connection;
+
+fn open(path: &Path) -> Result<SqliteStore, outbox_core::error::OutboxError> {
+    SqliteStore::open(path, StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000 })
+}
+
+fn enqueue(store: &SqliteStore, message: NewMessage) -> Admitted {
+    wait(|done| store.enqueue(Box::new(move || Ok(vec![message])), done)).unwrap().remove(0)
+}
+
+fn claim(store: &SqliteStore, most: u32) -> Vec<outbox_core::store::Claimed> {
+    wait(|done| store.turn(Turn { destination: Arc::from(DESTINATION), completions: Vec::new(), claim: most }, done))
+        .unwrap()
+        .claimed
+}
+
+#[test]
+fn what_was_stored_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    let stored = enqueue(&store, message(1, Some("P1")));
+    drop(store);
+    let store = open(&path).unwrap();
+    let again = enqueue(&store, message(1, Some("P1")));
+    assert_eq!((again.id, again.duplicate), (stored.id, true));
+    assert_eq!(claim(&store, 9).len(), 1);
+}
+
+#[test]
+fn two_openings_of_one_file_see_each_other_and_share_the_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let (one, two) = (open(&path).unwrap(), open(&path).unwrap());
+    let mut watch = one.watch().unwrap();
+    watch.changed().unwrap();
+    for n in 0..20 {
+        enqueue(if n % 2 == 0 { &one } else { &two }, message(n, Some("P1")));
+    }
+    assert!(watch.changed().unwrap());
+    assert!(!watch.changed().unwrap());
+    let page = wait(|done| two.list(ListRequest { oldest_first: true, ..ListRequest::default() }, done)).unwrap();
+    let order: Vec<_> = page.items.iter().map(|view| view.control_id.clone()).collect();
+    assert_eq!(order, (0..20).map(|n| format!("TEST{n:06}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = directory.path().join("notes.txt");
+    std::fs::write(&text, "shopping: two invented apples\n").unwrap();
+    let foreign = directory.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+    for path in [&text, &foreign] {
+        let before = std::fs::read(path).unwrap();
+        assert_eq!(open(path).err().unwrap().code, code::ERR_NOT_AN_OUTBOX);
+        assert_eq!(std::fs::read(path).unwrap(), before);
+    }
+    let companions = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(companions, 2, "nothing was created beside them");
+}
+
+#[test]
+fn a_missing_directory_a_directory_and_a_path_below_a_file_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing").join("outbox.db");
+    assert_eq!(open(&missing).err().unwrap().code, code::ERR_PATH_DIRECTORY);
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(open(&file.join("outbox.db")).err().unwrap().code, code::ERR_PATH_DIRECTORY);
+    let error = open(directory.path()).err().unwrap().code;
+    assert!([code::ERR_NOT_AN_OUTBOX, code::ERR_PATH_PERMISSION].contains(&error), "{error}");
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_unless_that_version_says_we_may_share_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    drop(open(&path).unwrap());
+    let newer = |needed: &str| {
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        connection.execute("UPDATE meta SET value = CAST(?1 AS BLOB) WHERE key = 'schema_needed'", [needed]).unwrap();
+    };
+    newer("99");
+    let error = open(&path).err().unwrap();
+    assert_eq!(error.code, code::ERR_SCHEMA_NEWER);
+    assert!(error.message.contains("99"), "{}", error.message);
+    newer("1");
+    enqueue(&open(&path).unwrap(), message(1, None));
+}
+
+#[test]
+fn a_damaged_file_is_refused_with_its_own_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    for n in 0..200 {
+        enqueue(&store, message(n, None));
+    }
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.truncate(4_096);
+    bytes[100..].fill(0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(open(&path).err().unwrap().code, code::ERR_FILE_DAMAGED);
+}
+
+#[test]
+fn a_body_that_changed_on_disk_is_never_sent_and_the_others_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    let damaged = enqueue(&store, message(1, Some("P1")));
+    enqueue(&store, message(2, Some("P1")));
+    enqueue(&store, message(3, Some("P2")));
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute("UPDATE body SET content = CAST(replace(content, 'PV1|1|O', 'PV1|1|I') AS BLOB) WHERE seq = 1", [])
+        .unwrap();
+    let claimed: Vec<_> = claim(&store, 10).iter().map(|claimed| claimed.control_id.to_string()).collect();
+    assert_eq!(claimed, ["TEST000003", "TEST000002"]);
+    let view = wait(|done| store.message(outbox_core::store::MessageRef::Id(damaged.id), done)).unwrap().unwrap();
+    assert_eq!((view.status, view.failure.unwrap().reason), (State::Failed, String::from("unreadable")));
+}
+
+#[test]
+fn the_database_itself_refuses_states_moves_and_a_second_front_of_a_lane() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    enqueue(&store, message(1, Some("P1")));
+    enqueue(&store, message(2, Some("P1")));
+    let database = Connection::open(&path).unwrap();
+    for (statement, guard) in [
+        ("UPDATE message SET state = 'LOST' WHERE seq = 1", "no such transition"),
+        ("UPDATE message SET place = 'front' WHERE seq = 2", "UNIQUE"),
+        ("UPDATE message SET place = NULL WHERE seq = 1", "message_pending_has_a_place"),
+        (
+            "UPDATE message SET state = 'FAILED', place = NULL, due_at = NULL WHERE seq = 1",
+            "message_failed_has_a_reason",
+        ),
+        ("UPDATE message SET attempts = 1 WHERE seq = 1", "message_counted_attempts_are_tries"),
+        (
+            "UPDATE message SET state = 'HELD', place = NULL, due_at = NULL WHERE seq = 1; UPDATE message SET state = 'ACKNOWLEDGED' WHERE seq = 1",
+            "no such transition",
+        ),
+    ] {
+        let error = database.execute_batch(statement).unwrap_err().to_string();
+        assert!(error.contains(guard), "{statement}: {error}");
+    }
+}
+
+#[test]
+fn the_trigger_knows_exactly_the_moves_of_the_transition_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    drop(open(&path).unwrap());
+    let database = Connection::open(&path).unwrap();
+    let sql: String = database
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'message_moves_as_the_table_says'", [], |row| row.get(0))
+        .unwrap();
+    for from in State::ALL {
+        for to in State::ALL {
+            let move_ = format!("('{}','{}')", from.as_str(), to.as_str());
+            assert_eq!(sql.contains(&move_), from.may_become(to), "{move_}");
+        }
+    }
+}
+
+#[test]
+fn the_tally_is_what_counting_gives_after_many_random_operations() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut states_met = std::collections::BTreeSet::new();
+    let database = Connection::open(&path).unwrap();
+    let rows = |sql: &str| -> Vec<(String, i64)> {
+        database
+            .prepare(sql)
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    for n in 0..300 {
+        enqueue(&store, message(n, Some(["P1", "P2", "P3", "P4"][random.usize(..4)])));
+        if random.u8(..3) == 0 {
+            for claimed in claim(&store, 3) {
+                let completion = if random.bool() {
+                    outbox_testing::subject::accepted(&claimed)
+                } else {
+                    outbox_testing::subject::rejected(&claimed)
+                };
+                let turn = Turn { destination: Arc::from(DESTINATION), completions: vec![completion], claim: 0 };
+                wait(|done| store.turn(turn, done)).unwrap();
+            }
+        }
+        if random.u8(..10) == 0 {
+            let filter = MessageFilter {
+                status: Some(outbox_core::status::OneOrMany::One(State::Failed)),
+                ..MessageFilter::default()
+            };
+            let by = outbox_core::store::By { actor: String::from("tester"), reason: None };
+            let command = outbox_core::store::Command::Retry { filter, allow_overtaken: random.bool() };
+            wait(|done| store.command(command, by, done)).unwrap();
+        }
+        let counted = rows("SELECT state, count(*) FROM message GROUP BY state ORDER BY state");
+        assert_eq!(rows("SELECT state, count FROM tally WHERE count > 0 ORDER BY state"), counted);
+        states_met.extend(counted.into_iter().map(|(state, _)| state));
+    }
+    assert!(states_met.len() >= 3, "{states_met:?}");
+}
+
+#[test]
+fn the_file_is_for_its_owner_only_and_flushes_in_full() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    enqueue(&store, message(1, None));
+    #[cfg(unix)]
+    for name in ["outbox.db", "outbox.db-wal"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+    }
+    let info = wait(|done| store.info(done)).unwrap();
+    let version: Vec<u32> = info.engine_version.split('.').map(|part| part.parse().unwrap()).collect();
+    assert!(version >= vec![3, 51, 3], "older versions can corrupt a file that several processes share");
+}
+
+#[test]
+fn the_lead_is_one_s_alone_until_it_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let (one, two) = (FileElection::new(&path), FileElection::new(&path));
+    let now = SystemClock.now();
+    assert_eq!(two.leader(), None);
+    let mut lead = one.try_lead(now).unwrap().unwrap();
+    assert!(two.try_lead(now).unwrap().is_none());
+    let later = now.plus(Duration::from_secs(3));
+    lead.beat(later);
+    let seen = two.leader().unwrap();
+    assert_eq!((seen.pid, seen.since, seen.beat), (std::process::id(), now, later));
+    drop(lead);
+    assert_eq!(two.leader(), None);
+    assert!(two.try_lead(now).unwrap().is_some());
+}

@@ -1,0 +1,60 @@
+//! What every store must do. Each case takes a way to make an empty store and fails by panicking.
+//!
+//! A store's own tests call [`conformance!`](crate::conformance!) with it; a difference that a database forces is
+//! explained at the query, never here.
+
+pub mod admission;
+pub mod commands;
+pub mod delivery;
+pub mod reading;
+
+/// Makes one test of every case: `conformance!(make_my_store);`
+#[macro_export]
+macro_rules! conformance {
+    ($make:expr) => {
+        $crate::conformance_cases! { $make;
+            admission: a_stored_message_is_pending_and_its_bytes_are_exact;
+            admission: the_same_bytes_again_are_a_duplicate_and_change_nothing;
+            admission: other_bytes_under_a_known_control_id_are_a_conflict;
+            admission: a_call_stores_all_of_its_messages_or_none;
+            admission: a_refused_call_leaves_its_neighbours_in_the_group_alone;
+            admission: the_limit_of_waiting_messages_holds_and_delivery_makes_room;
+            admission: the_order_of_calls_of_a_thread_is_the_order_of_seq;
+            admission: a_panic_while_preparing_is_the_caller_s_own;
+            delivery: a_lane_gives_one_message_at_a_time_in_order;
+            delivery: lanes_do_not_wait_for_each_other;
+            delivery: messages_without_a_lane_wait_for_nobody;
+            delivery: a_message_that_backs_off_blocks_its_lane_until_it_is_due;
+            delivery: a_refused_message_is_a_dead_letter_and_its_lane_goes_on;
+            delivery: a_new_dispatcher_resends_open_claims_first_and_marks_them;
+            delivery: a_late_completion_changes_nothing;
+            delivery: a_message_not_due_before_a_date_stands_outside_its_lane_until_then;
+            delivery: a_clock_that_jumped_back_delays_nothing_beyond_its_own_delay;
+            delivery: a_paused_destination_gives_nothing_until_it_is_resumed;
+            delivery: claims_come_in_the_order_in_which_messages_fell_due;
+            commands: a_retried_dead_letter_takes_its_old_place;
+            commands: an_overtaken_message_is_left_unless_allowed;
+            commands: a_message_that_comes_back_waits_for_the_one_in_flight_and_precedes_the_rest;
+            commands: retry_makes_a_waiting_message_due_now_and_nudges_its_destination;
+            commands: retry_leaves_what_is_in_flight_or_delivered_and_says_why;
+            commands: a_cancelled_message_frees_its_lane_and_can_be_retried;
+            commands: a_cancel_in_flight_holds_unless_the_receiver_accepts;
+            commands: a_command_by_filter_changes_exactly_what_matches;
+            commands: a_bulk_command_counts_exactly_and_lists_a_thousand;
+            commands: a_command_without_an_actor_is_refused;
+            reading: attempts_and_answers_are_kept;
+            reading: pages_by_key_neither_repeat_nor_lose_while_messages_arrive;
+            reading: every_filter_finds_what_it_names;
+            reading: figures_count_what_is_there;
+            reading: changes_are_heard_in_commit_order;
+        }
+    };
+}
+
+/// Writes the tests; used by [`conformance!`](crate::conformance!) only.
+#[macro_export]
+macro_rules! conformance_cases {
+    ($make:expr; $($part:ident: $case:ident;)+) => {
+        $(#[test] fn $case() { $crate::conformance::$part::$case(&$make); })+
+    };
+}

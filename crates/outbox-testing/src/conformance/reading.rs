@@ -1,0 +1,136 @@
+//! What callers see.
+
+use std::time::Duration;
+
+use outbox_core::acknowledgement::Outcome;
+use outbox_core::clock::Clock;
+use outbox_core::error::code;
+use outbox_core::state::State;
+use outbox_core::status::{ListRequest, MessageFilter, OneOrMany};
+use outbox_core::store::wait;
+
+use crate::messages::message;
+use crate::subject::{Make, Subject, accepted, completion, rejected};
+
+pub fn attempts_and_answers_are_kept(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let id = subject.enqueue(message(1, None));
+    let claimed = subject.claim_one();
+    subject.complete(vec![completion(&claimed, Outcome::Retry, subject.again(Duration::ZERO))]);
+    subject.pass(Duration::from_secs(2));
+    subject.complete(vec![accepted(&subject.claim_one())]);
+    let attempts = wait(|done| subject.store.attempts(id, done)).unwrap();
+    let seen: Vec<_> = attempts.iter().map(|a| (a.n, a.outcome, a.http_status, a.bytes_sent, a.counted)).collect();
+    assert_eq!(
+        seen,
+        [(1, Some(Outcome::Retry), Some(200), Some(9), true), (2, Some(Outcome::Accepted), Some(200), Some(9), true)]
+    );
+    let answer = |n| wait(|done| subject.store.answer(id, n, done)).unwrap();
+    assert_eq!(answer(2), Some(b"an invented answer".to_vec()));
+    assert_eq!(answer(3), None);
+}
+
+pub fn pages_by_key_neither_repeat_nor_lose_while_messages_arrive(make: Make<'_>) {
+    let subject = Subject::new(make, 10_000);
+    subject.try_enqueue((0..95).map(|n| message(n, None)).collect()).unwrap();
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    let mut arriving = 1_000;
+    loop {
+        let page = subject.list(ListRequest { cursor, limit: Some(10), ..ListRequest::default() });
+        seen.extend(page.items.iter().map(|view| view.control_id.clone()));
+        subject.enqueue(message(arriving, None));
+        arriving += 1;
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<String> = (0..95).rev().map(|n| format!("TEST{n:06}")).collect();
+    assert_eq!(seen, expected);
+    let wrong = ListRequest { cursor: Some(String::from("x")), ..ListRequest::default() };
+    assert_eq!(wait(|done| subject.store.list(wrong, done)).unwrap_err().code, code::ERR_CURSOR);
+}
+
+pub fn every_filter_finds_what_it_names(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let mut first = message(1, None);
+    first.tags.insert(String::from("schoolId"), String::from("7"));
+    first.message_type = String::from("ORU^R01");
+    first.warning = Some("no-patient-id");
+    let first = subject.enqueue(first);
+    subject.complete(vec![rejected(&subject.claim_one())]);
+    subject.pass(Duration::from_secs(60));
+    let second = subject.enqueue(message(2, None));
+    let noon = subject.with.clock.now().to_iso();
+    let found = |filter| {
+        subject.list(ListRequest { filter, ..ListRequest::default() }).items.iter().map(|v| v.id).collect::<Vec<_>>()
+    };
+    let any = MessageFilter::default;
+    let one = |text: &str| Some(vec![text.to_owned()]);
+    assert_eq!(found(MessageFilter { ids: one(&first.to_string()), ..any() }), [first]);
+    assert_eq!(found(MessageFilter { control_ids: one("TEST000002"), ..any() }), [second]);
+    assert_eq!(found(MessageFilter { status: Some(OneOrMany::Many(vec![State::Failed])), ..any() }), [first]);
+    assert_eq!(found(MessageFilter { message_type: Some(String::from("ORU^R01")), ..any() }), [first]);
+    assert_eq!(
+        found(MessageFilter { tags: Some([(String::from("schoolId"), String::from("7"))].into()), ..any() }),
+        [first]
+    );
+    assert_eq!(found(MessageFilter { failure_code: Some(String::from("TEST")), ..any() }), [first]);
+    assert_eq!(found(MessageFilter { warning: Some(true), ..any() }), [first]);
+    assert_eq!(found(MessageFilter { from: Some(noon.clone()), ..any() }), [second]);
+    assert_eq!(found(MessageFilter { to: Some(noon), ..any() }), [first]);
+    assert_eq!(found(MessageFilter { possible_duplicate: Some(true), ..any() }), []);
+    assert_eq!(found(MessageFilter { destination: Some(String::from("elsewhere")), ..any() }), []);
+    assert_eq!(found(any()), [second, first]);
+}
+
+pub fn figures_count_what_is_there(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    for n in 1..=4 {
+        let mut new = message(n, None);
+        new.tags.insert(String::from("schoolId"), (n % 2).to_string());
+        subject.enqueue(new);
+    }
+    let claimed = subject.claim(3);
+    subject.pass(Duration::from_secs(2));
+    subject.complete(vec![accepted(&claimed[0]), accepted(&claimed[1]), rejected(&claimed[2])]);
+    let stats = |filter| wait(|done| subject.store.stats(filter, done)).unwrap();
+    let all = stats(MessageFilter::default());
+    let counts: Vec<u64> = State::ALL.iter().map(|state| all.by_status[state]).collect();
+    assert_eq!(counts, [1, 0, 0, 2, 1, 0]);
+    assert_eq!((all.delivered.last1m, all.delivered.last24h), (2, 2));
+    assert_eq!(all.delivery_ms.unwrap().p50, 2_000);
+    assert_eq!(all.oldest_pending_age_ms, Some(2_000));
+    assert!((all.success_rate24h.unwrap() - 2.0 / 3.0).abs() < 1e-9);
+    let odd = stats(MessageFilter {
+        tags: Some([(String::from("schoolId"), String::from("1"))].into()),
+        ..MessageFilter::default()
+    });
+    let counts: Vec<u64> = State::ALL.iter().map(|state| odd.by_status[state]).collect();
+    assert_eq!(counts, [0, 0, 0, 1, 1, 0]);
+    let elsewhere = stats(MessageFilter { destination: Some(String::from("elsewhere")), ..MessageFilter::default() });
+    assert_eq!((elsewhere.by_status[&State::Pending], elsewhere.last_attempt_at), (0, None));
+}
+
+pub fn changes_are_heard_in_commit_order(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let id = subject.enqueue(message(1, None));
+    subject.complete(vec![rejected(&subject.claim_one())]);
+    subject.retry(&[id], false);
+    subject.complete(vec![accepted(&subject.claim_one())]);
+    // Heard after the callers were told; one more commit and all before it have been.
+    subject.enqueue(message(2, None));
+    subject.enqueue(message(3, None));
+    let heard = subject.with.ear.heard();
+    let moves: Vec<_> = heard.iter().filter(|change| change.id == id).map(|change| (change.from, change.to)).collect();
+    let expected = [
+        (None, State::Pending),
+        (Some(State::Pending), State::Failed),
+        (Some(State::Failed), State::Pending),
+        (Some(State::Pending), State::Acknowledged),
+    ];
+    assert_eq!(moves, expected);
+    let cursors: Vec<i64> = heard.iter().map(|change| change.cursor.parse().unwrap()).collect();
+    assert!(cursors.is_sorted());
+}
