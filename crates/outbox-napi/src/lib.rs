@@ -6,6 +6,8 @@
 //! - `handle` and `registry`: what is open, and for whom;
 //! - `runtime`, `events`, `log`: what the process has one of.
 
+#![cfg_attr(test, allow(dead_code, reason = "exports are registered in a real build only"))]
+
 mod convert;
 mod events;
 mod handle;

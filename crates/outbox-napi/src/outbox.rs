@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Either, Env, FnArgs, FunctionRef, PromiseRaw, Result};
+use napi::bindgen_prelude::{Either, Env, FunctionRef, PromiseRaw, Result};
 use napi_derive::napi;
 use outbox_core::error::OutboxError;
 use outbox_core::store::{Command, Done};
 
 use crate::convert::{self, FlatOptions};
 use crate::handle::{Handle, Source};
-use crate::port::{self, Ticket};
+use crate::port::{self, ErrorArguments, EventArguments, Ticket};
 use crate::registry::Open;
 use crate::settle::Settlement;
 
@@ -22,8 +22,8 @@ use crate::settle::Settlement;
 )]
 pub fn bind(
     env: &Env,
-    error_of: FunctionRef<FnArgs<(String, String, Option<String>, Option<String>)>, napi::Unknown<'static>>,
-    on_event: FunctionRef<FnArgs<(u32, String)>, ()>,
+    error_of: FunctionRef<ErrorArguments, napi::Unknown<'static>>,
+    on_event: FunctionRef<EventArguments, ()>,
 ) -> Result<()> {
     port::bind(env, error_of, on_event)
 }

@@ -28,8 +28,10 @@ use crate::settle::Settlement;
 /// Most promises settled in one turn of the event loop: what follows them in JavaScript must not hold up everything else.
 const SETTLED_PER_TURN_MAX: usize = 256;
 
-type ErrorArguments = FnArgs<(String, String, Option<String>, Option<String>)>;
-type EventArguments = FnArgs<(u32, String)>;
+/// Code, message, hint, details.
+pub(crate) type ErrorArguments = FnArgs<(String, String, Option<String>, Option<String>)>;
+/// The outbox and its changes as JSON.
+pub(crate) type EventArguments = FnArgs<(u32, String)>;
 
 /// One environment's list of results.
 pub(crate) struct Port {
@@ -118,7 +120,7 @@ impl Drop for Ticket {
 }
 
 /// A new promise and the right to settle it.
-pub(crate) fn promise<'env, T: FromNapiValue>(env: &'env Env) -> Result<(Ticket, PromiseRaw<'env, T>)> {
+pub(crate) fn promise<T: FromNapiValue>(env: &Env) -> Result<(Ticket, PromiseRaw<'_, T>)> {
     let port = with_state(env, |state| {
         state.pending += 1;
         if state.pending == 1

@@ -29,7 +29,6 @@ struct Addresses {
 impl NativeReceiver {
     /// A receiver that is not started yet.
     #[napi(constructor, catch_unwind)]
-    #[expect(clippy::new_without_default, reason = "made from JavaScript only")]
     pub fn new() -> Self {
         Self { running: Arc::default() }
     }

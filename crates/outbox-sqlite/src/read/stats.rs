@@ -59,11 +59,11 @@ fn counts(connection: &Connection, filter: &MessageFilter, stats: &mut Stats) ->
     let mut rows = statement.query(params_from_iter(condition.values))?;
     while let Some(row) = rows.next()? {
         let (destination, name, count): (String, String, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let Ok(state) = name.parse::<State>() else { continue };
-        *stats.by_status.entry(state).or_default() += count;
+        let Ok(standing) = name.parse::<State>() else { continue };
+        *stats.by_status.entry(standing).or_default() += count;
         let of_destination =
             stats.by_destination.entry(destination).or_insert_with(|| State::ALL.into_iter().map(|s| (s, 0)).collect());
-        *of_destination.entry(state).or_default() += count;
+        *of_destination.entry(standing).or_default() += count;
     }
     Ok(())
 }

@@ -110,12 +110,12 @@ fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: &Completion
         .execute(params![standing.seq, attempts, indeterminate, unit.now.0])?;
     match completion.next {
         Next::Deliver { acknowledged } => {
-            deliver(unit, destination, &standing, attempts, acknowledged, record.warning)?
+            deliver(unit, destination, &standing, attempts, acknowledged, record.warning)?;
         }
         // Withdrawn by a person while it was in flight, and the receiver did not take it.
         _ if standing.cancel_requested => cancel(unit, destination, &standing)?,
         Next::Again { due, delay } => {
-            again(unit, &standing, due, u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))?
+            again(unit, &standing, due, u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))?;
         }
         Next::Fail(reason) => {
             let failure = MessageFailure {

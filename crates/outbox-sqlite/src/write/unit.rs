@@ -143,21 +143,20 @@ impl<'a> Unit<'a> {
 
     /// Whether one more message may wait.
     pub(crate) fn has_room(&mut self) -> Result<bool, Failure> {
-        let pending = match self.pending {
-            Some(pending) => pending,
-            None => {
-                let stored: i64 = self
-                    .connection
-                    .prepare_cached("SELECT coalesce(sum(count), 0) FROM tally WHERE state IN ('PENDING', 'HELD')")?
-                    .query_row([], |row| row.get(0))?;
-                let unwritten: i64 = self
-                    .tally
-                    .iter()
-                    .filter(|((_, state), _)| matches!(*state, "PENDING" | "HELD"))
-                    .map(|(_, by)| by)
-                    .sum();
-                *self.pending.insert(stored + unwritten)
-            }
+        let pending = if let Some(pending) = self.pending {
+            pending
+        } else {
+            let stored: i64 = self
+                .connection
+                .prepare_cached("SELECT coalesce(sum(count), 0) FROM tally WHERE state IN ('PENDING', 'HELD')")?
+                .query_row([], |row| row.get(0))?;
+            let unwritten: i64 = self
+                .tally
+                .iter()
+                .filter(|((_, state), _)| matches!(*state, "PENDING" | "HELD"))
+                .map(|(_, by)| by)
+                .sum();
+            *self.pending.insert(stored + unwritten)
         };
         Ok(u64::try_from(pending).unwrap_or(0) < self.pending_max)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::message::Body;
 use outbox_core::state::State;
+use outbox_core::status::MessageFilter;
 use outbox_core::store::wait;
 
 use crate::messages::message;
@@ -55,7 +56,7 @@ pub fn a_call_stores_all_of_its_messages_or_none(make: Make<'_>) {
     assert_eq!(refused.unwrap_err().code, code::ERR_CONTROL_ID_CONFLICT);
     assert_eq!(subject.snapshot(&[]).len(), 1);
     assert_eq!(subject.try_enqueue(vec![message(1, None), message(3, None)]).unwrap().len(), 2);
-    let stats = wait(|done| subject.store.stats(Default::default(), done)).unwrap();
+    let stats = wait(|done| subject.store.stats(MessageFilter::default(), done)).unwrap();
     assert_eq!(stats.by_status[&State::Pending], 3, "a refused call leaves no trace in the counts");
 }
 
@@ -122,7 +123,7 @@ pub fn the_order_of_calls_of_a_thread_is_the_order_of_seq(make: Make<'_>) {
 pub fn a_panic_while_preparing_is_the_caller_s_own(make: Make<'_>) {
     let subject = Subject::new(make, 100);
     let panicked = wait(|done| {
-        subject.store.enqueue(Box::new(|| -> Result<_, OutboxError> { panic!("a test's own panic") }), done)
+        subject.store.enqueue(Box::new(|| -> Result<_, OutboxError> { panic!("a test's own panic") }), done);
     });
     assert_eq!(panicked.unwrap_err().code, code::ERR_PANIC);
     subject.enqueue(message(1, None));

@@ -3,6 +3,8 @@
 //! A store's own tests call [`conformance!`](crate::conformance!) with it; a difference that a database forces is
 //! explained at the query, never here.
 
+#![allow(missing_docs, reason = "the name of a case is its sentence")]
+
 pub mod admission;
 pub mod commands;
 pub mod delivery;

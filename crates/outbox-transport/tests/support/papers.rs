@@ -1,0 +1,83 @@
+//! Certificates that mean nothing, made for one test and written where a configuration can name them.
+
+use std::path::PathBuf;
+
+use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A certificate and its key, as PEM.
+#[derive(Clone)]
+pub(crate) struct Paper {
+    pub(crate) cert: String,
+    pub(crate) key: String,
+}
+
+/// An authority and a directory for files.
+pub(crate) struct Papers {
+    directory: TempDir,
+    authority: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Papers {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { directory: TempDir::new().unwrap(), authority }
+    }
+
+    /// The authority's own certificate.
+    pub(crate) fn authority(&self) -> String {
+        self.authority.pem()
+    }
+
+    /// For a server of this name.
+    pub(crate) fn server(&self, name: &str) -> Paper {
+        self.issue(params(name, ExtendedKeyUsagePurpose::ServerAuth))
+    }
+
+    /// For a server whose time has passed.
+    pub(crate) fn expired(&self, name: &str) -> Paper {
+        let mut params = params(name, ExtendedKeyUsagePurpose::ServerAuth);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        self.issue(params)
+    }
+
+    /// For a client.
+    pub(crate) fn client(&self) -> Paper {
+        self.issue(params("clinic.invalid", ExtendedKeyUsagePurpose::ClientAuth))
+    }
+
+    fn issue(&self, params: CertificateParams) -> Paper {
+        let key = KeyPair::generate().unwrap();
+        Paper { cert: params.signed_by(&key, &self.authority).unwrap().pem(), key: key.serialize_pem() }
+    }
+
+    /// Writes a file and answers its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path: PathBuf = self.directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The `tls` of a destination that trusts this authority.
+    pub(crate) fn trusted(&self) -> Value {
+        json!({ "caFile": self.file("authority.pem", &self.authority()) })
+    }
+
+    /// The same, with a client certificate.
+    pub(crate) fn trusted_with(&self, client: &Paper) -> Value {
+        let mut tls = self.trusted();
+        tls["certFile"] = json!(self.file("client.pem", &client.cert));
+        tls["keyFile"] = json!(self.file("client.key", &client.key));
+        tls
+    }
+}
+
+fn params(name: &str, purpose: ExtendedKeyUsagePurpose) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.extended_key_usages = vec![purpose];
+    params
+}
