@@ -186,11 +186,11 @@ impl Outbox {
         self.store.stats(filter, done);
     }
 
-    /// Whether the outbox does its work.
+    /// Whether the outbox does its work. The lock file is looked at on the store's thread, never on the caller's.
     pub fn health(&self, done: Done<Health>) {
         let dispatcher = self.dispatcher();
         let (store, settings) = (Arc::clone(&self.store), Arc::clone(&self.settings));
-        let (leader, now) = (self.election.leader(), self.clock.now());
+        let (election, clock) = (Arc::clone(&self.election), Arc::clone(&self.clock));
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
@@ -199,10 +199,10 @@ impl Outbox {
                         settings: &settings,
                         info,
                         records: &records,
-                        leader,
+                        leader: election.leader(),
                         leads: dispatcher.as_ref().is_some_and(|dispatcher| dispatcher.leads()),
                         trouble: dispatcher.and_then(|dispatcher| dispatcher.trouble()),
-                        now,
+                        now: clock.now(),
                     })
                 }));
             })),

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ pub(crate) struct Handle {
     /// Bytes that were handed in and are not on disk yet.
     intake_bytes: AtomicUsize,
     intake_max: AtomicUsize,
+    /// How long a call may wait for its commit, in milliseconds.
+    enqueue_timeout_ms: AtomicU64,
     waiting: Mutex<VecDeque<(Instant, Weak<Ticket>)>>,
     ended: watch::Sender<bool>,
 }
@@ -85,11 +87,14 @@ impl Handle {
             state: Mutex::new(State::Opening(Vec::new(), false)),
             intake_bytes: AtomicUsize::new(0),
             intake_max: AtomicUsize::new(Limits::default().intake_bytes),
+            enqueue_timeout_ms: AtomicU64::new(milliseconds(Limits::default().enqueue_timeout)),
             waiting: Mutex::default(),
             ended: watch::channel(false).0,
         });
         let opening = Arc::clone(&handle);
         let started = std::thread::Builder::new().name(String::from("hl7-open")).spawn(move || {
+            // First, so that calls do not wait for ever on a disk that never answers.
+            opening.watch_overdue();
             let opened = settings(source).and_then(|settings| {
                 log::begin(settings.log_level);
                 registry::open(settings)
@@ -114,7 +119,7 @@ impl Handle {
         if let Ok(open) = &opened {
             let limits = open.outbox.settings().limits;
             self.intake_max.store(limits.intake_bytes, Ordering::Relaxed);
-            self.watch_overdue(limits.enqueue_timeout);
+            self.enqueue_timeout_ms.store(milliseconds(limits.enqueue_timeout), Ordering::Relaxed);
         }
         let mut state = self.state();
         let State::Opening(jobs, closing) = std::mem::replace(&mut *state, State::Closed) else { return };
@@ -157,7 +162,7 @@ impl Handle {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back((Instant::now(), Arc::downgrade(ticket)));
     }
 
-    fn watch_overdue(self: &Arc<Self>, timeout: Duration) {
+    fn watch_overdue(self: &Arc<Self>) {
         let Ok(runtime) = runtime::runtime() else { return };
         let (handle, mut ended) = (Arc::downgrade(self), self.ended.subscribe());
         runtime.spawn(async move {
@@ -167,12 +172,13 @@ impl Handle {
                     () = tokio::time::sleep(OVERDUE_EVERY) => {}
                 }
                 let Some(handle) = handle.upgrade() else { return };
-                handle.reject_overdue(timeout);
+                handle.reject_overdue();
             }
         });
     }
 
-    fn reject_overdue(&self, timeout: Duration) {
+    fn reject_overdue(&self) {
+        let timeout = Duration::from_millis(self.enqueue_timeout_ms.load(Ordering::Relaxed));
         let now = Instant::now();
         loop {
             let overdue = {
@@ -215,6 +221,10 @@ impl Handle {
             State::Failed(_) | State::Closed => done(true),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn close_in_background(open: Arc<Open>, id: u32, timeout: Duration, done: impl FnOnce(bool) + Send + 'static) {

@@ -73,19 +73,19 @@ impl Port {
         if !self.woken.swap(true, Ordering::AcqRel) {
             // Held across the call, so that teardown cannot free the function meanwhile.
             let tsfn = locked(&self.tsfn);
-            match *tsfn {
-                Some(tsfn) => {
-                    // SAFETY: teardown removes the function from under this lock before it is freed.
-                    unsafe {
-                        sys::napi_call_threadsafe_function(
-                            tsfn as _,
-                            ptr::null_mut(),
-                            sys::ThreadsafeFunctionCallMode::nonblocking,
-                        );
-                    }
+            if let Some(tsfn) = *tsfn {
+                // SAFETY: teardown removes the function from under this lock before it is freed.
+                unsafe {
+                    sys::napi_call_threadsafe_function(
+                        tsfn as _,
+                        ptr::null_mut(),
+                        sys::ThreadsafeFunctionCallMode::nonblocking,
+                    );
                 }
+            } else {
                 // The environment is gone, and its promises with it.
-                None => locked(&self.done).clear(),
+                locked(&self.done).clear();
+                self.woken.store(false, Ordering::Release);
             }
         }
     }

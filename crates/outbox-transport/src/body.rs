@@ -1,41 +1,98 @@
-//! A request body that knows how far it was read.
-//!
-//! What decides between *unreachable* and *indeterminate* is whether the last byte left. The HTTP library does not tell,
-//! but it reads the body in frames, and never reads a frame before it has room for it. Small frames therefore bound what
-//! can be unsent when the last one is read; until then the receiver cannot have the whole message. Where this is not
-//! exact it errs to the safe side: "may have arrived".
+//! A request body that counts, and the counts of one message on its way out.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Bytes of one frame.
+/// Bytes of one frame. The HTTP library reads a frame only when it has room for it, so small ones keep close to the socket
+/// what was read and not yet written.
 const FRAME_BYTES: usize = 16 << 10;
 
-/// How many bytes of a body were read.
+/// How far the message at hand has come on a connection. What decides between *unreachable* and *indeterminate* is whether
+/// its last byte was handed to the kernel, and no library tells: the body counts what is taken from it, and the socket
+/// learns at each flush that all that was taken before has been written.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Handed(Arc<AtomicU64>);
+pub(crate) struct Meter(Arc<Counts>);
 
-impl Handed {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+#[derive(Debug, Default)]
+struct Counts {
+    /// Bytes of the body that were taken for writing.
+    taken: AtomicU64,
+    /// Those of them that the kernel has.
+    handed: AtomicU64,
+    /// Bytes of whatever kind (head, body, TLS) that the kernel took.
+    wrote: AtomicU64,
+    /// A message is under way: begun, and not answered in full.
+    busy: AtomicBool,
+    /// The connection is idle, and is being asked whether it is still good.
+    probing: AtomicBool,
+}
+
+impl Meter {
+    /// Begins to count for the next message.
+    pub(crate) fn begin(&self) {
+        self.0.busy.store(true, Ordering::Release);
+        for count in [&self.0.taken, &self.0.handed, &self.0.wrote] {
+            count.store(0, Ordering::Release);
+        }
+    }
+
+    /// The message is through and answered.
+    pub(crate) fn end(&self) {
+        self.0.busy.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.0.busy.load(Ordering::Acquire)
+    }
+
+    fn take(&self, bytes: usize) {
+        self.0.taken.fetch_add(bytes as u64, Ordering::AcqRel);
+    }
+
+    /// The socket wrote something.
+    pub(crate) fn write(&self, bytes: usize) {
+        self.0.wrote.fetch_add(bytes as u64, Ordering::AcqRel);
+    }
+
+    /// All that was taken so far is written. hyper and rustls flush what is below them only when they hold nothing back.
+    pub(crate) fn flush(&self) {
+        self.0.handed.store(self.0.taken.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Bytes of the message that the kernel certainly has; all of them only after the last one.
+    pub(crate) fn handed(&self) -> u64 {
+        self.0.handed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_probing(&self, probing: bool) {
+        self.0.probing.store(probing, Ordering::Release);
+    }
+
+    pub(crate) fn is_probing(&self) -> bool {
+        self.0.probing.load(Ordering::Acquire)
+    }
+
+    /// Not one byte has left.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.0.wrote.load(Ordering::Acquire) == 0
     }
 }
 
-/// A body of known length that counts.
+/// A body of known length that counts what is taken from it.
 pub(crate) struct CountedBody {
     rest: Bytes,
-    handed: Handed,
+    meter: Meter,
 }
 
 impl CountedBody {
-    pub(crate) fn new(bytes: Bytes, handed: Handed) -> Self {
-        Self { rest: bytes, handed }
+    pub(crate) fn new(bytes: Bytes, meter: Meter) -> Self {
+        Self { rest: bytes, meter }
     }
 }
 
@@ -49,7 +106,7 @@ impl Body for CountedBody {
         }
         let length = self.rest.len().min(FRAME_BYTES);
         let frame = self.rest.split_to(length);
-        self.handed.0.fetch_add(length as u64, Ordering::AcqRel);
+        self.meter.take(length);
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
@@ -59,5 +116,74 @@ impl Body for CountedBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use bytes::Bytes;
+    use http_body::Body;
+
+    use super::{CountedBody, FRAME_BYTES, Meter};
+
+    fn frame(body: &mut CountedBody) -> Option<Bytes> {
+        match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_body_comes_in_small_frames_whose_sum_is_itself() {
+        let whole: Vec<u8> = (0..=255).cycle().take(2 * FRAME_BYTES + 7).collect();
+        let mut body = CountedBody::new(Bytes::from(whole.clone()), Meter::default());
+        let mut got = Vec::new();
+        let mut lengths = Vec::new();
+        while let Some(data) = frame(&mut body) {
+            lengths.push(data.len());
+            got.extend_from_slice(&data);
+            assert_eq!(body.size_hint().exact(), Some((whole.len() - got.len()) as u64));
+            assert_eq!(body.is_end_stream(), got.len() == whole.len());
+        }
+        assert_eq!(lengths, [FRAME_BYTES, FRAME_BYTES, 7]);
+        assert_eq!(got, whole);
+    }
+
+    #[test]
+    fn an_empty_body_has_no_frame() {
+        let mut body = CountedBody::new(Bytes::new(), Meter::default());
+        assert!(body.is_end_stream());
+        assert_eq!(frame(&mut body), None);
+    }
+
+    #[test]
+    fn what_is_taken_counts_as_handed_only_at_the_next_flush() {
+        let meter = Meter::default();
+        let mut body = CountedBody::new(Bytes::from(vec![0; FRAME_BYTES + 1]), meter.clone());
+        meter.flush();
+        assert_eq!(meter.handed(), 0);
+        frame(&mut body);
+        assert_eq!(meter.handed(), 0);
+        meter.flush();
+        assert_eq!(meter.handed(), FRAME_BYTES as u64);
+        frame(&mut body);
+        assert_eq!(meter.handed(), FRAME_BYTES as u64);
+        meter.flush();
+        assert_eq!(meter.handed(), FRAME_BYTES as u64 + 1);
+        meter.begin();
+        assert_eq!(meter.handed(), 0);
+    }
+
+    #[test]
+    fn any_byte_written_touches_the_receiver() {
+        let meter = Meter::default();
+        assert!(meter.is_untouched());
+        meter.write(1);
+        assert!(!meter.is_untouched());
+        meter.begin();
+        assert!(meter.is_untouched());
     }
 }

@@ -1,4 +1,4 @@
-//! What a failed request says about how far the message came.
+//! What a failure says about how far the message came.
 
 use std::error::Error;
 use std::io;
@@ -6,23 +6,74 @@ use std::io;
 use outbox_core::acknowledgement::Seen;
 use rustls::AlertDescription;
 
-/// Reads a failure. `complete`: the whole message was handed to the connection before.
-pub(crate) fn seen(error: &reqwest::Error, complete: bool) -> Seen {
-    if let Some(seen) = certificate(error) {
-        return seen;
-    }
-    if error.is_connect() {
-        return Seen::NotDelivered { fault: connect_fault(error) };
-    }
-    if complete { Seen::NoAnswer { fault: "connection-lost" } } else { Seen::NotDelivered { fault: "connection-lost" } }
-}
-
-/// What the deadline means at this point.
+/// What the deadline means once the connection stands. `complete`: the kernel has the whole message.
 pub(crate) fn timeout(complete: bool) -> Seen {
     if complete { Seen::NoAnswer { fault: "answer-timeout" } } else { Seen::NotDelivered { fault: "write-timeout" } }
 }
 
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+/// No TCP connection.
+pub(crate) fn of_connecting(error: &io::Error) -> Seen {
+    let fault = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect-refused",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no-route",
+        io::ErrorKind::TimedOut => "connect-timeout",
+        io::ErrorKind::ConnectionReset => "connect-reset",
+        _ => "connect-failed",
+    };
+    Seen::NotDelivered { fault }
+}
+
+/// No TLS session: the set-up does not fit, or the connection failed under it.
+pub(crate) fn of_handshake(error: &io::Error) -> Seen {
+    refusal(error).unwrap_or(Seen::NotDelivered { fault: "tls-handshake" })
+}
+
+/// No answer over a connection that stood.
+pub(crate) fn of_exchange(error: &hyper::Error, complete: bool) -> Seen {
+    // With TLS 1.3 the refusal of our certificate comes after the message was sent; the receiver's application has not
+    // seen it all the same.
+    if let Some(seen) = refusal(error) {
+        return seen;
+    }
+    let fault = if error.is_parse() { "answer-not-http" } else { "connection-lost" };
+    if complete { Seen::NoAnswer { fault } } else { Seen::NotDelivered { fault } }
+}
+
+/// A refusal of one side by the other that no repetition will change.
+fn refusal(error: &(dyn Error + 'static)) -> Option<Seen> {
+    let fault = match find::<rustls::Error>(error)? {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::UnsupportedNameType => "server-certificate-refused",
+        rustls::Error::PeerIncompatible(_) => "tls-version",
+        rustls::Error::AlertReceived(alert) => of_alert(*alert)?,
+        _ => return None,
+    };
+    Some(Seen::CertificateRefused { fault })
+}
+
+/// What the receiver refuses in us.
+fn of_alert(alert: AlertDescription) -> Option<&'static str> {
+    match alert {
+        AlertDescription::NoCertificate
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateRequired
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        // The signature over our certificate, or ours over the handshake, does not verify.
+        | AlertDescription::DecryptError => Some("client-certificate-refused"),
+        AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => Some("tls-version"),
+        // Nothing in common; and what OpenSSL says in TLS 1.2 to a client without the certificate it asked for.
+        AlertDescription::HandshakeFailure | AlertDescription::UnrecognisedName => Some("tls-handshake-refused"),
+        _ => None,
+    }
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
         let present = next?;
@@ -33,53 +84,38 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
         };
         Some(present)
     })
+    .find_map(|cause| cause.downcast_ref::<E>())
 }
 
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|cause| cause.downcast_ref::<E>())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A certificate that one side refused. With TLS 1.3 the receiver's refusal of ours can come after the message was sent;
-/// the receiver's application has not seen it all the same.
-fn certificate(error: &reqwest::Error) -> Option<Seen> {
-    let fault = match find::<rustls::Error>(error)? {
-        rustls::Error::InvalidCertificate(_)
-        | rustls::Error::NoCertificatesPresented
-        | rustls::Error::UnsupportedNameType => "server-certificate-refused",
-        rustls::Error::AlertReceived(
-            AlertDescription::BadCertificate
-            | AlertDescription::CertificateRequired
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied,
-        ) => "client-certificate-refused",
-        rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
-            "tls-version"
+    #[test]
+    fn an_alert_inside_an_io_error_is_found() {
+        let alert = |description| io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(description));
+        let refused = |fault| Seen::CertificateRefused { fault };
+        assert_eq!(of_handshake(&alert(AlertDescription::UnknownCA)), refused("client-certificate-refused"));
+        assert_eq!(of_handshake(&alert(AlertDescription::ProtocolVersion)), refused("tls-version"));
+        assert_eq!(of_handshake(&alert(AlertDescription::HandshakeFailure)), refused("tls-handshake-refused"));
+        assert_eq!(
+            of_handshake(&alert(AlertDescription::InternalError)),
+            Seen::NotDelivered { fault: "tls-handshake" }
+        );
+        assert_eq!(of_handshake(&io::ErrorKind::UnexpectedEof.into()), Seen::NotDelivered { fault: "tls-handshake" });
+    }
+
+    #[test]
+    fn the_ways_in_which_no_connection_comes_about_have_names_of_their_own() {
+        for (kind, fault) in [
+            (io::ErrorKind::ConnectionRefused, "connect-refused"),
+            (io::ErrorKind::NetworkUnreachable, "no-route"),
+            (io::ErrorKind::HostUnreachable, "no-route"),
+            (io::ErrorKind::TimedOut, "connect-timeout"),
+            (io::ErrorKind::ConnectionReset, "connect-reset"),
+            (io::ErrorKind::PermissionDenied, "connect-failed"),
+        ] {
+            assert_eq!(of_connecting(&kind.into()), Seen::NotDelivered { fault });
         }
-        _ => return None,
-    };
-    Some(Seen::CertificateRefused { fault })
-}
-
-fn connect_fault(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        return "connect-timeout";
-    }
-    if find::<rustls::Error>(error).is_some() {
-        return "tls-handshake";
-    }
-    // The connector gives a failed look-up no type of its own.
-    if chain(error).any(|cause| cause.to_string().starts_with("dns error")) {
-        return "name-not-found";
-    }
-    match find::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => "connect-refused",
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => "no-route",
-        Some(io::ErrorKind::TimedOut) => "connect-timeout",
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => "connect-reset",
-        _ => "connect-failed",
     }
 }

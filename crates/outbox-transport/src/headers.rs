@@ -1,7 +1,7 @@
 //! The headers of a request: the usual ones of an HL7 receiver, each replaceable.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use outbox_core::config::{Auth, Destination};
 use outbox_core::error::{OutboxError, code};
 
@@ -22,6 +22,8 @@ impl Headers {
         let mut headers =
             Self { fixed: HeaderMap::new(), of_message: vec![(CONTROL_ID_HEADER, CONTROL_ID.to_owned())] };
         headers.fixed.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_DEFAULT));
+        // Acknowledgements come under many names; none is refused for its label.
+        headers.fixed.insert(ACCEPT, HeaderValue::from_static("*/*"));
         for (name, value) in &destination.headers {
             headers.set(&destination.name, name, value)?;
         }

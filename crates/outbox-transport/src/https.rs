@@ -1,141 +1,104 @@
 //! HTTPS: one POST a message over kept connections.
 
-use std::sync::Once;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use outbox_core::acknowledgement::Seen;
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Uri};
 use outbox_core::config::Destination;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::transport::{Delivering, Delivery, Parcel, Transport};
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, tls};
+use tokio::time::Instant;
 
-use crate::body::{CountedBody, Handed};
-use crate::fault;
+use crate::connector::Connector;
 use crate::headers::Headers;
+use crate::link::{Exchange, Link};
+use crate::pool::Pool;
+use crate::tls;
 
-/// Most bytes of an answer that are read and kept.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Most header lines of an answer.
-const ANSWER_HEADERS_MAX: usize = 100;
-/// An idle connection is closed after this: before the five seconds after which many servers do it, for a close that
-/// crosses a request leaves the request's fate unknown.
-const IDLE: Duration = Duration::from_secs(3);
+/// Longer deadlines are as good as none, and cannot overflow the clock.
+const TOTAL_MAX: Duration = Duration::from_secs(86_400);
 
-/// A way to one destination over HTTPS.
+/// A way to one destination over HTTPS. Nothing is followed, proxied, inflated or repeated here.
 pub(crate) struct Https {
-    client: Client,
-    url: Url,
-    headers: std::sync::Arc<Headers>,
+    way: Arc<Way>,
+    pool: Arc<Pool>,
     total: Duration,
+}
+
+/// What is the same for every message.
+struct Way {
+    connector: Connector,
+    path: Uri,
+    host: HeaderValue,
+    headers: Headers,
 }
 
 impl Https {
     pub(crate) fn new(destination: &Destination) -> Result<Self, OutboxError> {
-        install_provider();
-        let wrong = |key: &str, what: &str| {
-            OutboxError::new(code::ERR_CONFIG, format!("`destinations.{}.{key}` {what}", destination.name))
+        let wrong = || {
+            OutboxError::new(code::ERR_CONFIG, format!("`destinations.{}.url` is not a valid URL", destination.name))
         };
-        let url = Url::parse(&destination.url).map_err(|_| wrong("url", "is not a valid URL"))?;
-        let builder = Client::builder()
-            .http1_only()
-            // A redirect would take the token and the patient's data elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            // Every resend is the dispatcher's decision.
-            .retry(reqwest::retry::never())
-            // Only what is configured, never what the environment happens to say.
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .http1_max_headers(ANSWER_HEADERS_MAX)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(destination.concurrency as usize)
-            .connect_timeout(destination.connect_timeout);
-        let builder = with_tls(builder, destination, &wrong)?;
-        let client =
-            builder.build().map_err(|_| wrong("tls", "cannot be set up; a certificate or key does not fit"))?;
-        let headers = std::sync::Arc::new(Headers::of(destination)?);
-        Ok(Self { client, url, headers, total: destination.total_timeout })
+        let url: Uri = destination.url.parse().map_err(|_| wrong())?;
+        let authority = url.authority().ok_or_else(wrong)?;
+        let is_tls = url.scheme() == Some(&Scheme::HTTPS);
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let config = if is_tls { Some(tls::client(destination, Some(b"http/1.1"))?) } else { None };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let connector = Connector::new(host, port, config, destination.connect_timeout.min(TOTAL_MAX));
+        let path = url.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let way = Way {
+            connector: connector.ok_or_else(wrong)?,
+            path: Uri::from(path),
+            host: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
+            headers: Headers::of(destination)?,
+        };
+        let pool = Pool::new(destination.concurrency as usize);
+        Ok(Self { way: Arc::new(way), pool, total: destination.total_timeout.min(TOTAL_MAX) })
     }
-}
-
-/// The TLS library takes its cryptography from one provider per process; a second installation is refused, harmlessly.
-fn install_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-}
-
-fn with_tls(
-    mut builder: ClientBuilder,
-    destination: &Destination,
-    wrong: &dyn Fn(&str, &str) -> OutboxError,
-) -> Result<ClientBuilder, OutboxError> {
-    let read = |key: &str, path: &str| {
-        std::fs::read(path).map_err(|error| wrong(key, &format!("names a file that cannot be read ({})", error.kind())))
-    };
-    let settings = &destination.tls;
-    builder = builder.tls_version_min(match settings.min_version.as_deref() {
-        Some("1.3") => tls::Version::TLS_1_3,
-        _ => tls::Version::TLS_1_2,
-    });
-    if let Some(path) = &settings.ca_file {
-        let pem = read("tls.caFile", path)?;
-        let certificates =
-            Certificate::from_pem_bundle(&pem).map_err(|_| wrong("tls.caFile", "holds no usable PEM certificates"))?;
-        if certificates.is_empty() {
-            return Err(wrong("tls.caFile", "holds no PEM certificate"));
-        }
-        builder = builder.tls_certs_only(certificates);
-    }
-    if let (Some(certificate), Some(key)) = (&settings.cert_file, &settings.key_file) {
-        let mut pem = read("tls.certFile", certificate)?;
-        pem.push(b'\n');
-        pem.extend(read("tls.keyFile", key)?);
-        let identity = Identity::from_pem(&pem)
-            .map_err(|_| wrong("tls", "has a `certFile` or `keyFile` that is no usable PEM"))?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder)
 }
 
 impl Transport for Https {
     fn deliver(&self, parcel: Parcel) -> Delivering {
-        let handed = Handed::default();
-        let bytes = parcel.body.reveal().clone();
-        let length = bytes.len() as u64;
-        let request = self
-            .client
-            .post(self.url.clone())
-            .headers(self.headers.for_message(&parcel.control_id))
-            .body(reqwest::Body::wrap(CountedBody::new(bytes, handed.clone())));
-        let total = self.total;
+        let (way, pool) = (Arc::clone(&self.way), Arc::clone(&self.pool));
+        let deadline = Instant::now() + self.total;
         Box::pin(async move {
-            let seen = match tokio::time::timeout(total, exchange(request)).await {
-                Ok(Ok(seen)) => seen,
-                Ok(Err(error)) => fault::seen(&error, handed.bytes() == length),
-                Err(_) => fault::timeout(handed.bytes() == length),
-            };
-            Delivery { seen, bytes_sent: handed.bytes() }
+            // A kept connection may have ended unnoticed. As long as not one byte went over it, nothing was tried yet.
+            while let Some(link) = pool.take() {
+                let meter = link.meter.clone();
+                let exchange = link.exchange(way.request(&parcel), deadline).await;
+                if exchange.link.is_some() || !meter.is_untouched() {
+                    return finish(exchange, meter.handed(), &pool);
+                }
+            }
+            match Link::open(&way.connector, deadline).await {
+                Ok(link) => {
+                    let meter = link.meter.clone();
+                    let exchange = link.exchange(way.request(&parcel), deadline).await;
+                    finish(exchange, meter.handed(), &pool)
+                }
+                Err(seen) => Delivery { seen, bytes_sent: 0 },
+            }
         })
     }
 }
 
-/// Sends and reads the answer, up to its limit.
-async fn exchange(request: reqwest::RequestBuilder) -> Result<Seen, reqwest::Error> {
-    let mut answer = request.send().await?;
-    let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (retry_after, content_type) = (header(RETRY_AFTER), header(CONTENT_TYPE));
-    let location = answer.headers().contains_key(LOCATION);
-    let status = answer.status().as_u16();
-    let mut body = Vec::new();
-    let mut truncated = false;
-    while let Some(chunk) = answer.chunk().await? {
-        let room = ANSWER_BYTES_MAX - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            truncated = true;
-            break;
-        }
+fn finish(exchange: Exchange, bytes_sent: u64, pool: &Arc<Pool>) -> Delivery {
+    if let Some(link) = exchange.link {
+        pool.put(link);
     }
-    Ok(Seen::Http { status, retry_after, location, content_type, body, truncated })
+    Delivery { seen: exchange.seen, bytes_sent }
+}
+
+impl Way {
+    fn request(&self, parcel: &Parcel) -> Request<Bytes> {
+        let mut request = Request::new(parcel.body.reveal().clone());
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.for_message(&parcel.control_id);
+        request.headers_mut().insert(HOST, self.host.clone());
+        request
+    }
 }

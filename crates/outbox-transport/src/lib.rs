@@ -1,12 +1,25 @@
 //! The transports: the only crate that knows sockets and TLS.
 //!
-//! - `https`: one POST a message, with [`headers`] as configured and a [`body`] that knows how far it was read;
-//! - `fault`: what a failed request says about how far the message came.
+//! The parts, in the order a message travels:
+//!
+//! | part | what it is |
+//! |---|---|
+//! | `https`, `headers` | one POST a message, with headers as configured |
+//! | `pool` | connections that wait for the next message |
+//! | `connector`, `tls` | name, TCP and TLS, where no connection waits |
+//! | `link` | one connection, one message at a time, and its answer |
+//! | `body`, `socket` | what is counted on the way out |
+//! | `fault` | what a failure says about how far the message came |
 
 mod body;
+mod connector;
 mod fault;
 mod headers;
 mod https;
+mod link;
+mod pool;
+mod socket;
+mod tls;
 
 use std::sync::Arc;
 

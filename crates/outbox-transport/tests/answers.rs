@@ -163,8 +163,8 @@ fn refusing_early(read: usize, lingers: bool) -> std::net::SocketAddr {
             stream.read_exact(&mut bytes).unwrap();
             stream.write_all(&response("413 Content Too Large", "Connection: close\r\n", b"too large")).unwrap();
             if lingers {
-                // Polite: says that it is done, and reads what is still on its way.
-                stream.shutdown(std::net::Shutdown::Write).unwrap();
+                // Polite: says that it is done, and reads what is still on its way. A sender that has heard it may be gone.
+                let _ = stream.shutdown(std::net::Shutdown::Write);
                 let _ = std::io::copy(&mut stream, &mut std::io::sink());
             }
         }

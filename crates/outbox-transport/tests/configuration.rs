@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use support::papers::Papers;
 use support::refused;
 
-fn assert_names(rest: Value, key: &str) {
-    let mut config = json!({ "url": "https://receiver.invalid/receive" });
-    config.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+fn assert_names(mut config: Value, key: &str) {
+    config["url"] = json!("https://receiver.invalid/receive");
     let error = refused(config);
     assert_eq!(error.code, code::ERR_CONFIG);
     assert!(error.message.contains(&format!("`destinations.d.{key}`")), "{}", error.message);
@@ -24,7 +23,7 @@ fn an_authority_file_that_is_missing_or_holds_no_certificate_is_named() {
     let broken = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
     for path in [
         "/nonexistent/ca.pem".to_owned(),
-        papers.file("directory/..", "").replace("directory/..", ""),
+        papers.directory(),
         papers.file("garbage.pem", "\u{0}\u{1}not PEM at all"),
         papers.file("empty.pem", ""),
         papers.file("key.pem", &key),

@@ -8,10 +8,11 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use support::peer::{Peer, Request, ack, read_request, response, write};
 use support::{answering, message, receiver, soon, way, way_to};
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 /// Sends one message to a peer that accepts it, and answers what stood on the wire.
-async fn on_the_wire(rest: Value, control_id: &str, body: &[u8]) -> Request {
+async fn on_the_wire(mut config: Value, control_id: &str, body: &[u8]) -> Request {
     let (tell, mut told) = mpsc::unbounded_channel();
     let peer = Peer::start(move |_, mut stream| {
         let tell = tell.clone();
@@ -22,8 +23,7 @@ async fn on_the_wire(rest: Value, control_id: &str, body: &[u8]) -> Request {
         }
     })
     .await;
-    let mut config = json!({ "url": format!("http://{}/receive?from=clinic", peer.addr) });
-    config.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    config["url"] = json!(format!("http://{}/receive?from=clinic", peer.addr));
     let handed = way(config).hand(control_id, body).await;
     assert_eq!(handed.outcome(), "accepted");
     soon(told.recv()).await.unwrap()
@@ -39,6 +39,8 @@ async fn the_exact_bytes_arrive_with_the_usual_headers() {
     assert_eq!(request.header("content-type"), Some("application/hl7-v2"));
     assert_eq!(request.header("x-message-control-id"), Some("CTL-1"));
     assert_eq!(request.header("content-length"), Some(body.len().to_string().as_str()));
+    assert_eq!(request.header("accept"), Some("*/*"));
+    assert!(request.header("host").unwrap().starts_with("127.0.0.1:"));
     assert_eq!(request.header("transfer-encoding"), None);
     assert_eq!(request.header("authorization"), None);
     assert_eq!(request.header("accept-encoding"), None);
@@ -93,6 +95,44 @@ async fn one_connection_carries_message_after_message() {
 }
 
 #[tokio::test]
+async fn messages_at_once_take_a_connection_each_and_these_are_kept() {
+    let receiver = receiver(json!({ "behaviour": { "latency": 50 } })).await;
+    let way = way_to(receiver.http_addr().unwrap(), 10_000);
+    for _ in 0..3 {
+        let all = tokio::join!(way.send("CTL-1"), way.send("CTL-2"), way.send("CTL-3"), way.send("CTL-4"));
+        for handed in [all.0, all.1, all.2, all.3] {
+            assert!(handed.verdict.acknowledged, "{handed:?}");
+        }
+    }
+    assert_eq!(receiver.stats().connections, 4);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_politely_before_the_receiver_does_it() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |_, mut stream| {
+        let tell = tell.clone();
+        async move {
+            let request = read_request(&mut stream).await;
+            let id = request.header("x-message-control-id").unwrap();
+            write(&mut stream, &response("200 OK", "", ack(id).as_bytes())).await;
+            tell.send(stream.read(&mut [0]).await.map_err(|error| error.kind())).unwrap();
+        }
+    })
+    .await;
+    assert_eq!(way_to(peer.addr, 10_000).send("CTL-1").await.outcome(), "accepted");
+    // The way is gone, and its connections with it.
+    assert_eq!(soon(told.recv()).await.unwrap(), Ok(0));
+    let way = way_to(peer.addr, 10_000);
+    assert_eq!(way.send("CTL-2").await.outcome(), "accepted");
+    let since = std::time::Instant::now();
+    assert_eq!(soon(told.recv()).await.unwrap(), Ok(0));
+    assert!(since.elapsed().as_millis() >= 2_000);
+    assert_eq!(way.send("CTL-3").await.outcome(), "accepted");
+    assert_eq!(peer.connections(), 3);
+}
+
+#[tokio::test]
 async fn a_connection_whose_answer_said_close_is_not_used_again() {
     let peer = Peer::start(|_, mut stream| async move {
         let request = read_request(&mut stream).await;
@@ -114,28 +154,26 @@ const CHILD_URL: &str = "HL7_OUTBOX_TEST_URL";
 
 #[tokio::test]
 async fn a_proxy_in_the_environment_is_not_asked() {
+    if let Ok(url) = std::env::var(CHILD_URL) {
+        // The child that this very test starts below, with a proxy in its environment.
+        assert_eq!(way(json!({ "url": url })).send("CTL-1").await.outcome(), "accepted");
+        return;
+    }
     let receiver = answering(json!("aa")).await;
     let proxy = Peer::start(|_, _| async {}).await;
     let proxy_url = format!("http://{}", proxy.addr);
     // A process of its own: the environment of this one belongs to all its tests at once.
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "in_a_process_with_a_proxy", "--ignored"]);
+    child.args(["--exact", "a_proxy_in_the_environment_is_not_asked"]);
     child.env(CHILD_URL, format!("http://{}/receive", receiver.http_addr().unwrap()));
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         child.env(name, &proxy_url);
     }
-    child.env_remove("NO_PROXY").env_remove("no_proxy").env_remove("REQUEST_METHOD");
+    child.env_remove("NO_PROXY").env_remove("no_proxy");
     let child = Mutex::new(child);
     let output = tokio::task::spawn_blocking(move || child.lock().unwrap().output().unwrap());
     let output = soon(output).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(receiver.total(), 1);
     assert_eq!(proxy.connections(), 0);
-}
-
-#[tokio::test]
-#[ignore = "the other half of a_proxy_in_the_environment_is_not_asked, which runs it"]
-async fn in_a_process_with_a_proxy() {
-    let Ok(url) = std::env::var(CHILD_URL) else { return };
-    assert_eq!(way(json!({ "url": url })).send("CTL-1").await.outcome(), "accepted");
 }

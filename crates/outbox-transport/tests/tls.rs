@@ -8,9 +8,10 @@ use std::sync::Arc;
 use outbox_core::acknowledgement::Seen;
 use outbox_receiver::{Receiver, ReceiverConfig, TlsConfig};
 use rcgen::generate_simple_self_signed;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use serde_json::{Value, json};
 use support::papers::{Paper, Papers};
 use support::peer::{Peer, ack, read_request, response};
@@ -108,13 +109,22 @@ async fn a_client_certificate_of_an_unknown_authority_is_refused() {
 }
 
 /// A server that speaks one version of TLS and accepts one message a connection.
-async fn speaking(version: &'static rustls::SupportedProtocolVersion, paper: &Paper) -> Peer {
+async fn speaking(version: &'static SupportedProtocolVersion, paper: &Paper, client_ca: Option<String>) -> Peer {
     let chain = vec![CertificateDer::from_pem_slice(paper.cert.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(paper.key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
-    let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&[version]).unwrap();
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
     Peer::start(move |_, stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -133,15 +143,26 @@ async fn speaking(version: &'static rustls::SupportedProtocolVersion, paper: &Pa
 async fn versions_that_cannot_meet_are_a_fault_of_the_set_up() {
     let papers = Papers::new();
     let server = papers.server("localhost");
-    let old = speaking(&rustls::version::TLS12, &server).await;
+    let old = speaking(&version::TLS12, &server, None).await;
     let mut tls = papers.trusted();
     assert!(way_by("localhost", old.addr.port(), &tls).send("CTL-1").await.verdict.acknowledged);
     tls["minVersion"] = json!("1.3");
     let handed = way_by("localhost", old.addr.port(), &tls).send("CTL-2").await;
     assert_refused(&handed, "tls-version");
     assert_eq!(handed.bytes_sent, 0);
-    let new = speaking(&rustls::version::TLS13, &server).await;
+    let new = speaking(&version::TLS13, &server, None).await;
     assert!(way_by("localhost", new.addr.port(), &tls).send("CTL-3").await.verdict.acknowledged);
+}
+
+#[tokio::test]
+async fn an_old_version_refuses_a_missing_client_certificate_in_the_handshake() {
+    let papers = Papers::new();
+    let old = speaking(&version::TLS12, &papers.server("localhost"), Some(papers.authority())).await;
+    let handed = way_by("localhost", old.addr.port(), &papers.trusted()).send("CTL-1").await;
+    assert!(matches!(handed.seen, Seen::CertificateRefused { .. }), "{handed:?}");
+    assert_eq!((handed.outcome(), handed.bytes_sent), ("misconfigured", 0));
+    let tls = papers.trusted_with(&papers.client());
+    assert!(way_by("localhost", old.addr.port(), &tls).send("CTL-2").await.verdict.acknowledged);
 }
 
 #[tokio::test]

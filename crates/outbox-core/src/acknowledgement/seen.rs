@@ -25,7 +25,7 @@ pub enum Seen {
         /// What happened.
         fault: &'static str,
     },
-    /// A complete HTTP answer.
+    /// An HTTP answer, complete unless `truncated`.
     Http {
         /// The status code.
         status: u16,
@@ -37,7 +37,7 @@ pub enum Seen {
         content_type: Option<String>,
         /// The body, as far as it was read.
         body: Vec<u8>,
-        /// The body went on behind the limit and was cut there.
+        /// The body is not whole: it went on behind the limit, or the deadline or the connection's end cut it.
         truncated: bool,
     },
     /// What came over an MLLP connection since the message was written.

@@ -57,8 +57,9 @@ impl Handed {
 
 /// Resolves a destination from the JSON that a user would write.
 pub(crate) fn destination(rest: Value) -> Arc<Destination> {
-    let config = json!({ "destinations": { "d": rest } }).to_string();
-    let config = read(&config, "the configuration").unwrap();
+    let mut config = json!({});
+    config["destinations"]["d"] = rest;
+    let config = read(&config.to_string(), "the configuration").unwrap();
     let settings = Settings::resolve(config, &Environment::default(), Path::new("/")).unwrap();
     Arc::clone(&settings.destinations["d"])
 }

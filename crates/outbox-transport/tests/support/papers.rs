@@ -34,7 +34,7 @@ impl Papers {
 
     /// For a server of this name.
     pub(crate) fn server(&self, name: &str) -> Paper {
-        self.issue(params(name, ExtendedKeyUsagePurpose::ServerAuth))
+        self.issue(&params(name, ExtendedKeyUsagePurpose::ServerAuth))
     }
 
     /// For a server whose time has passed.
@@ -42,15 +42,15 @@ impl Papers {
         let mut params = params(name, ExtendedKeyUsagePurpose::ServerAuth);
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
-        self.issue(params)
+        self.issue(&params)
     }
 
     /// For a client.
     pub(crate) fn client(&self) -> Paper {
-        self.issue(params("clinic.invalid", ExtendedKeyUsagePurpose::ClientAuth))
+        self.issue(&params("clinic.invalid", ExtendedKeyUsagePurpose::ClientAuth))
     }
 
-    fn issue(&self, params: CertificateParams) -> Paper {
+    fn issue(&self, params: &CertificateParams) -> Paper {
         let key = KeyPair::generate().unwrap();
         Paper { cert: params.signed_by(&key, &self.authority).unwrap().pem(), key: key.serialize_pem() }
     }
@@ -60,6 +60,11 @@ impl Papers {
         let path: PathBuf = self.directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
+    }
+
+    /// A path that is no file.
+    pub(crate) fn directory(&self) -> String {
+        self.directory.path().to_str().unwrap().to_owned()
     }
 
     /// The `tls` of a destination that trusts this authority.

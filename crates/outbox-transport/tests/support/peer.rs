@@ -116,3 +116,10 @@ pub(crate) async fn write(stream: &mut TcpStream, bytes: &[u8]) {
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;
 }
+
+/// Empties what has arrived, so that closing sends FIN and not RST.
+pub(crate) fn read_the_rest(stream: &mut std::net::TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    // It ends in WouldBlock.
+    let _ = std::io::Read::read_to_end(stream, &mut Vec::new());
+}

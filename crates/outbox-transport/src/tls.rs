@@ -1,0 +1,96 @@
+//! From the `tls` of a destination to what TLS needs.
+
+use std::sync::Arc;
+
+use outbox_core::config::Destination;
+use outbox_core::error::{OutboxError, code};
+use rustls::client::WantsClientCert;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion, WantsVerifier, version};
+use rustls_platform_verifier::Verifier;
+
+const FROM_1_2: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+const FROM_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
+
+/// Reads the files and puts them together. `alpn` names the protocol inside, where it has a name. Every error names its key.
+pub(crate) fn client(destination: &Destination, alpn: Option<&[u8]>) -> Result<Arc<ClientConfig>, OutboxError> {
+    let source = Source { destination };
+    // Named here rather than installed for the process: the process belongs to somebody else.
+    let provider = Arc::new(ring::default_provider());
+    let versions = if destination.tls.min_version.as_deref() == Some("1.3") { FROM_1_3 } else { FROM_1_2 };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(|_| source.wrong("tls.minVersion", "cannot be had"))?;
+    let builder = source.with_roots(builder, provider)?;
+    let mut config = source.with_identity(builder)?;
+    config.alpn_protocols = alpn.map(<[u8]>::to_vec).into_iter().collect();
+    Ok(Arc::new(config))
+}
+
+struct Source<'a> {
+    destination: &'a Destination,
+}
+
+impl Source<'_> {
+    fn wrong(&self, key: &str, what: &str) -> OutboxError {
+        OutboxError::new(code::ERR_CONFIG, format!("`destinations.{}.{key}` {what}", self.destination.name))
+    }
+
+    fn read(&self, key: &str, path: &str) -> Result<Vec<u8>, OutboxError> {
+        let unreadable =
+            |error: std::io::Error| self.wrong(key, &format!("names a file that cannot be read: {}", error.kind()));
+        std::fs::read(path).map_err(unreadable)
+    }
+
+    fn certificates(&self, key: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, OutboxError> {
+        let pem = self.read(key, path)?;
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let all = all.map_err(|_| self.wrong(key, "names a file that is no readable PEM"))?;
+        if all.is_empty() { Err(self.wrong(key, "names a file without a PEM certificate")) } else { Ok(all) }
+    }
+
+    /// Whom to trust: the configured authorities only, or those that the system trusts.
+    fn with_roots(
+        &self,
+        builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, OutboxError> {
+        let Some(path) = &self.destination.tls.ca_file else {
+            let verifier = Verifier::new(provider).map_err(|_| {
+                self.wrong("tls.caFile", "is not set, and this system has no usable certificate authorities of its own")
+            })?;
+            return Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)));
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in self.certificates("tls.caFile", path)? {
+            roots
+                .add(certificate)
+                .map_err(|_| self.wrong("tls.caFile", "names a file with an unusable certificate"))?;
+        }
+        Ok(builder.with_root_certificates(roots))
+    }
+
+    fn with_identity(
+        &self,
+        builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    ) -> Result<ClientConfig, OutboxError> {
+        let tls = &self.destination.tls;
+        let (Some(certificate), Some(key)) = (&tls.cert_file, &tls.key_file) else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let chain = self.certificates("tls.certFile", certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.read("tls.keyFile", key)?)
+            .map_err(|_| self.wrong("tls.keyFile", "names a file without an unencrypted PEM private key"))?;
+        builder.with_client_auth_cert(chain, key).map_err(|error| match error {
+            rustls::Error::InvalidCertificate(_) => {
+                self.wrong("tls.certFile", "names a file with an unusable certificate")
+            }
+            rustls::Error::InconsistentKeys(_) => {
+                self.wrong("tls.keyFile", "names a key that does not belong to the certificate in `certFile`")
+            }
+            _ => self.wrong("tls.keyFile", "names a file with an unusable key"),
+        })
+    }
+}
