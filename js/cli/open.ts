@@ -10,12 +10,25 @@ type Config = Parameters<typeof Outbox.open>[0]
 
 /** The configuration as a whole; only the path given on the command line wins over it. */
 export function configuration(values: Values): NonNullable<Config> {
-  const file = values.config ?? process.env['HL7_OUTBOX_CONFIG'] ?? (existsSync(DEFAULT) ? DEFAULT : undefined)
-  const config = file === undefined ? {} : (JSON.parse(read(file)) as NonNullable<Config>)
+  const file = values.config ?? process.env.HL7_OUTBOX_CONFIG ?? (existsSync(DEFAULT) ? DEFAULT : undefined)
+  const config = file === undefined ? {} : parsed(file)
   return values.path === undefined ? config : { ...config, path: values.path }
 }
 
 const DEFAULT = 'hl7-outbox.config.json'
+
+function parsed(file: string): NonNullable<Config> {
+  let value: unknown
+  try {
+    value = JSON.parse(read(file))
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    // Without the parser's own words: they quote the file, and it may hold a secret.
+    throw new UsageError(`${file} is not JSON`)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new UsageError(`${file} does not hold an object`)
+  return value
+}
 
 export function read(file: string): string {
   try {
@@ -28,7 +41,7 @@ export function read(file: string): string {
 /** Opens an outbox that exists: looking at a misspelt path must not create a file. */
 export async function withOutbox<T>(values: Values, use: (outbox: Outbox) => Promise<T>): Promise<T> {
   const config = configuration(values)
-  const path = config.path ?? process.env['HL7_OUTBOX_PATH']
+  const path = config.path ?? process.env.HL7_OUTBOX_PATH
   if (path === undefined) throw new UsageError('no outbox named: pass --path, or set HL7_OUTBOX_PATH')
   if (!existsSync(path)) throw new UsageError(`there is no outbox at ${path}`)
   const outbox = await Outbox.open({ ...config, path, dispatch: false })

@@ -7,7 +7,7 @@ import { types } from 'node:util'
 import { Hl7OutboxError } from '../error.js'
 import type { FlatOptions } from './native.js'
 
-export type EnqueueOptions = {
+export interface EnqueueOptions {
   destination?: string
   destinations?: string[]
   orderingKey?: string | null
@@ -20,6 +20,12 @@ const HINT = 'Correct the named argument. Nothing was stored.'
 
 export function wrong(what: string): Hl7OutboxError {
   return new Hl7OutboxError('ERR_OPTION', what, { hint: HINT })
+}
+
+/** An error of ours as it is; what a caller's own getter, proxy or `toJSON` threw, as an error of ours. */
+export function coded(error: unknown): Hl7OutboxError {
+  if (error instanceof Hl7OutboxError) return error
+  return new Hl7OutboxError('ERR_OPTION', 'an argument could not be read: it threw an error of its own', { hint: HINT, cause: error })
 }
 
 /** A string of whole characters, or bytes. */
@@ -148,6 +154,6 @@ export function json(value: unknown, name: string, code = 'ERR_OPTION'): string 
     })
   } catch (error) {
     if (error instanceof Hl7OutboxError) throw error
-    throw refuse(`\`${name}\` cannot be read: it refers to itself`)
+    throw refuse(`\`${name}\` cannot be read: it refers to itself, or threw an error of its own`)
   }
 }

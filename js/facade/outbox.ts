@@ -27,7 +27,16 @@ function attempt<T>(call: () => Promise<T>): Promise<T> {
   try {
     return call()
   } catch (error) {
-    return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    return Promise.reject(check.coded(error))
+  }
+}
+
+/** The same for a call that waits in between. */
+async function ask<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw check.coded(error)
   }
 }
 
@@ -49,7 +58,7 @@ export class Outbox {
   }
 
   static open(config?: OutboxConfig): Promise<Outbox> {
-    return attempt(async () => {
+    return ask(async () => {
       const outbox = new Outbox(Outbox.configJson(config))
       await outbox.opened()
       return outbox
@@ -66,11 +75,18 @@ export class Outbox {
     return this.#opened
   }
 
-  async close(options: { timeoutMs?: number } = {}): Promise<{ drained: boolean }> {
-    const timeoutMs = options.timeoutMs === undefined ? STOP_TIMEOUT_MS : check.count(options.timeoutMs, 'timeoutMs')
-    const drained = await this.#native.close(timeoutMs)
-    forget(this.#native.id)
-    return { drained }
+  close(options: { timeoutMs?: number } = {}): Promise<{ drained: boolean }> {
+    return ask(async () => {
+      const drained = await this.#native.close(Outbox.patience(options))
+      forget(this.#native.id)
+      return { drained }
+    })
+  }
+
+  /** @internal How long a stop waits for attempts in flight. */
+  static patience(options: unknown): number {
+    const { timeoutMs } = check.object(options, 'options')
+    return timeoutMs === undefined ? STOP_TIMEOUT_MS : check.count(timeoutMs, 'timeoutMs')
   }
 
   enqueueHl7(message: string | Uint8Array, options?: EnqueueOptions): Promise<Enqueued> {
@@ -90,7 +106,7 @@ export class Outbox {
   }
 
   getMessage(ref: string | { controlId: string; destination?: string }): Promise<Message | null> {
-    return attempt(async () => {
+    return ask(async () => {
       if (typeof ref === 'string') return parse<Message | null>(await this.#native.message(ref))
       const { controlId, destination } = check.object(ref, 'ref')
       const named = destination === undefined ? undefined : check.text(destination, 'destination')
@@ -99,18 +115,18 @@ export class Outbox {
   }
 
   getMessageContent(id: string, by?: By): Promise<Uint8Array | null> {
-    return attempt(async () => {
+    return ask(async () => {
       if (by !== undefined) await this.#native.reveal(check.text(id, 'id'), undefined, check.by(by))
       return this.#native.content(check.text(id, 'id'))
     })
   }
 
   getAttempts(id: string): Promise<Attempt[]> {
-    return attempt(async () => parse<Attempt[]>(await this.#native.attempts(check.text(id, 'id'))))
+    return ask(async () => parse<Attempt[]>(await this.#native.attempts(check.text(id, 'id'))))
   }
 
   getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | null> {
-    return attempt(async () => {
+    return ask(async () => {
       if (by !== undefined) await this.#native.reveal(check.text(id, 'id'), check.count(n, 'n'), check.by(by))
       return this.#native.answer(check.text(id, 'id'), check.count(n, 'n'))
     })
@@ -119,11 +135,11 @@ export class Outbox {
   listMessages(
     filter?: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' },
   ): Promise<Page<Message>> {
-    return attempt(async () => parse<Page<Message>>(await this.#native.list(check.filter(filter))))
+    return ask(async () => parse<Page<Message>>(await this.#native.list(check.filter(filter))))
   }
 
   getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats> {
-    return attempt(async () => {
+    return ask(async () => {
       for (const name of Object.keys(check.object(filter ?? {}, 'filter'))) {
         if (name !== 'destination' && name !== 'tags') throw check.wrong(`getStats cannot be filtered by \`${name}\``)
       }
@@ -132,25 +148,25 @@ export class Outbox {
   }
 
   getHealth(): Promise<Health> {
-    return attempt(async () => parse<Health>(await this.#native.health()))
+    return ask(async () => parse<Health>(await this.#native.health()))
   }
 
   retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
-    return attempt(async () => parse<Changed>(await this.#native.retry(check.filter(check.object(filter, 'filter')), check.by(by))))
+    return ask(async () => parse<Changed>(await this.#native.retry(check.filter(check.object(filter, 'filter')), check.by(by))))
   }
 
   cancelMessages(filter: MessageFilter, by: By): Promise<Changed> {
-    return attempt(async () => parse<Changed>(await this.#native.cancel(check.filter(check.object(filter, 'filter')), check.by(by))))
+    return ask(async () => parse<Changed>(await this.#native.cancel(check.filter(check.object(filter, 'filter')), check.by(by))))
   }
 
   pauseDestination(name: string, by: By): Promise<void> {
-    return attempt(async () => {
+    return ask(async () => {
       await this.#native.pause(check.text(name, 'name'), check.by(by))
     })
   }
 
   resumeDestination(name: string, by: By): Promise<void> {
-    return attempt(async () => {
+    return ask(async () => {
       await this.#native.resume(check.text(name, 'name'), check.by(by))
     })
   }
@@ -168,6 +184,8 @@ export class Outbox {
   }
 }
 
+/** What the native side serialised; its shape is that of the public types. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the one place where JSON becomes a type
 function parse<T>(json: string | null): T {
   return JSON.parse(json ?? 'null') as T
 }

@@ -19,8 +19,8 @@ interface ProcessState {
 }
 
 const KEY = Symbol.for('hl7-outbox.process')
-const held = globalThis as { [KEY]?: ProcessState }
-const state = (held[KEY] ??= { outbox: undefined, configJson: undefined, stopping: undefined, stopped: false, listeners: new Map() })
+const held = globalThis as { [KEY]?: ProcessState | undefined }
+const state: ProcessState = (held[KEY] ??= { outbox: undefined, configJson: undefined, stopping: undefined, stopped: false, listeners: new Map() })
 
 function open(configJson: string | undefined): Outbox {
   const outbox = new Outbox(configJson)
@@ -47,7 +47,7 @@ function call<T>(use: (outbox: Outbox) => Promise<T>): Promise<T> {
   try {
     return use(current())
   } catch (error) {
-    return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    return Promise.reject(check.coded(error))
   }
 }
 
@@ -67,6 +67,12 @@ export async function startOutbox(config?: OutboxConfig): Promise<void> {
 
 export function stopOutbox(options?: { timeoutMs?: number }): Promise<{ drained: boolean }> {
   const outbox = state.outbox
+  try {
+    // Before anything changes: a stop that is refused leaves the outbox as it was.
+    Outbox.patience(options ?? {})
+  } catch (error) {
+    return Promise.reject(check.coded(error))
+  }
   state.stopped = true
   if (outbox === undefined) return Promise.resolve({ drained: true })
   const closing = outbox.close(options)

@@ -1,5 +1,5 @@
 /** `status`: how the outbox is, at a glance. */
-import type { Health, Stats } from '../../../index.js'
+import type { Health, Stats } from '../../facade/index.js'
 import { withOutbox } from '../open.js'
 import { only, type CommandLine } from '../options.js'
 import { EXIT } from '../usage.js'

@@ -1,5 +1,5 @@
 /** `retry`, `pause` and `resume`: the hand of a person. */
-import type { Changed, MessageFilter } from '../../../index.js'
+import type { Changed, MessageFilter } from '../../facade/index.js'
 import { by, withOutbox } from '../open.js'
 import { only, type CommandLine, type Values } from '../options.js'
 import { EXIT, UsageError } from '../usage.js'
