@@ -56,6 +56,15 @@ export function object(value: unknown, name: string): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
+/** An object that is nothing more: the keys of a Map or of bytes say nothing about what was meant. */
+export function plain(value: unknown, name: string): Record<string, unknown> {
+  const given = object(value, name)
+  const prototype: unknown = Object.getPrototypeOf(given)
+  // Of another realm (a test runner's), a plain object's prototype is that realm's; it has no prototype of its own.
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw wrong(`\`${name}\` must be a plain object`)
+  return given
+}
+
 /** An array's elements; a hole is an undefined element. */
 export function list(value: unknown, name: string): unknown[] {
   if (!Array.isArray(value)) throw wrong(`\`${name}\` must be an array, not ${kind(value)}`)
@@ -128,6 +137,9 @@ function tags(value: unknown): string[] {
 export function filter(value: unknown): string {
   if (value === undefined) return '{}'
   const given = { ...object(value, 'filter') }
+  for (const [name, part] of Object.entries(given)) {
+    if (part === null) throw wrong(`\`${name}\` is null; leave it out instead`)
+  }
   for (const name of ['from', 'to']) {
     if (given[name] !== undefined) given[name] = time(given[name], name)
   }
@@ -135,8 +147,11 @@ export function filter(value: unknown): string {
 }
 
 /** `{ actor, reason }` as JSON. */
-export function by(value: unknown): string {
+export function by(value: unknown, more: readonly string[] = []): string {
   const given = object(value, 'by')
+  for (const name of Object.keys(given)) {
+    if (name !== 'actor' && name !== 'reason' && !more.includes(name)) throw wrong(`\`by: ${name}\` has no meaning here`)
+  }
   text(given.actor, 'actor')
   return json(given, 'by')
 }

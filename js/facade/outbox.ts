@@ -67,7 +67,7 @@ export class Outbox {
 
   /** @internal */
   static configJson(config: OutboxConfig | undefined): string | undefined {
-    return config === undefined ? undefined : check.json(check.object(config, 'config'), 'config', 'ERR_CONFIG')
+    return config === undefined ? undefined : check.json(check.plain(config, 'config'), 'config', 'ERR_CONFIG')
   }
 
   /** @internal */
@@ -152,7 +152,7 @@ export class Outbox {
   }
 
   retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
-    return ask(async () => parse<Changed>(await this.#native.retry(check.filter(check.object(filter, 'filter')), check.by(by))))
+    return ask(async () => parse<Changed>(await this.#native.retry(check.filter(check.object(filter, 'filter')), check.by(by, ['allowOvertaken']))))
   }
 
   cancelMessages(filter: MessageFilter, by: By): Promise<Changed> {

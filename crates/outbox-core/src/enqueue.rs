@@ -67,12 +67,8 @@ pub fn prepare(
     }
     let mut prepared = Vec::with_capacity(requests.len());
     for (n, request) in requests.into_iter().enumerate() {
-        prepare_one(settings, clock.now(), request, &mut prepared).map_err(|mut error| {
-            if several {
-                error.message = format!("message {} of the batch: {}", n + 1, error.message);
-            }
-            error
-        })?;
+        let place = several.then_some(n + 1);
+        prepare_one(settings, clock.now(), request, place, &mut prepared).map_err(|error| error.in_batch(place))?;
     }
     Ok(prepared)
 }
@@ -85,6 +81,7 @@ fn prepare_one(
     settings: &Settings,
     now: Timestamp,
     request: EnqueueRequest,
+    batch_place: Option<usize>,
     into: &mut Vec<NewMessage>,
 ) -> Result<(), OutboxError> {
     let EnqueueRequest { message, source, options } = request;
@@ -120,6 +117,7 @@ fn prepare_one(
             not_before: not_before.filter(|at| *at > now),
             max_attempts: options.max_attempts,
             application_ack,
+            batch_place,
             warning,
         });
     }

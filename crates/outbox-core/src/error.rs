@@ -152,6 +152,15 @@ impl OutboxError {
         Self::new(code, meaning)
     }
 
+    /// The same error, saying which message of a batch it is about.
+    #[must_use]
+    pub fn in_batch(mut self, place: Option<usize>) -> Self {
+        if let Some(place) = place {
+            self.message = format!("message {place} of the batch: {}", self.message);
+        }
+        self
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         remedy_of(self.code)

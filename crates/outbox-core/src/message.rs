@@ -135,6 +135,8 @@ pub struct NewMessage {
     pub max_attempts: Option<u32>,
     /// MSH-16: when an application acknowledgement is asked for.
     pub application_ack: Option<AckCondition>,
+    /// Its place in a batch, from 1, for errors to name; `None` for a message that came alone.
+    pub batch_place: Option<usize>,
     /// Something the caller should know although the message was taken.
     pub warning: Option<&'static str>,
 }

@@ -102,8 +102,10 @@ pub struct Claimed {
     pub body: Body,
     /// Counted attempts before this one.
     pub attempts: u32,
-    /// Attempts with an unknown end before this one.
+    /// Attempts with an unknown end before this one, since a person last retried it.
     pub indeterminates: u32,
+    /// The receiver may have it already, whatever the counters say.
+    pub possible_duplicate: bool,
     /// The message's own limit.
     pub attempts_max: Option<u32>,
     /// MSH-16: when an application acknowledgement is asked for.

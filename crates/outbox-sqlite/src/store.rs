@@ -204,8 +204,9 @@ impl Store for SqliteStore {
     }
 
     fn close(&self, timeout: Duration) {
-        self.writer.close(timeout);
+        // The writer last: the last connection to close folds the log into the file.
         self.readers.close();
+        self.writer.close(timeout);
     }
 }
 

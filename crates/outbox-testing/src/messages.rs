@@ -23,6 +23,7 @@ pub fn message(n: u32, patient: Option<&str>) -> NewMessage {
         not_before: None,
         max_attempts: None,
         application_ack: None,
+        batch_place: None,
         warning: None,
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn read(bytes: &[u8], truncated: bool) -> Body<'_> {
         // `accepted` of a refusal.
         let has_msa =
             lines(bytes).any(|line| line.starts_with(b"MSA") && line.get(3).copied().is_some_and(is_separator));
-        return if has_msa || truncated { Body::Unparsable } else { Body::NoHl7 };
+        return if has_msa || truncated || !is_text(bytes) { Body::Unparsable } else { Body::NoHl7 };
     }
     let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
     let acknowledgement = |(&start, end): (&usize, usize)| {
@@ -40,6 +40,18 @@ pub(super) fn read(bytes: &[u8], truncated: bool) -> Body<'_> {
     };
     let answers: Vec<_> = starts.iter().zip(ends).filter_map(acknowledgement).collect();
     if answers.is_empty() { Body::Unparsable } else { Body::Answers(answers) }
+}
+
+/// Whether bytes can be text or JSON in any usual character set: a 2xx with such a body may pass for "taken, without HL7".
+/// Control characters, in ASCII or in the 8859 sets, are neither, and prove nothing.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_utf8 = std::str::from_utf8(bytes).is_ok();
+    let is_control = |byte: &u8| match byte {
+        b'\t' | b'\r' | b'\n' | 0x0C => false,
+        0x80..=0x9F => !is_utf8,
+        byte => *byte < b' ' || *byte == 0x7F,
+    };
+    !bytes.iter().any(is_control)
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

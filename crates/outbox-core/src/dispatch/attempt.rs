@@ -18,6 +18,7 @@ pub(super) struct Ticket {
     pub(super) attempt: u32,
     pub(super) control_id: Arc<str>,
     pub(super) progress: Progress,
+    pub(super) possible_duplicate: bool,
     pub(super) application_ack: Option<AckCondition>,
 }
 
@@ -32,6 +33,7 @@ impl Ticket {
                 indeterminates: claimed.indeterminates,
                 attempts_max: claimed.attempts_max,
             },
+            possible_duplicate: claimed.possible_duplicate,
             application_ack: claimed.application_ack,
         }
     }
@@ -46,7 +48,7 @@ impl Ticket {
         let asked = Asked {
             control_id: &self.control_id,
             application_ack: self.application_ack,
-            earlier_indeterminate: self.progress.indeterminates > 0,
+            earlier_indeterminate: self.possible_duplicate,
             now: UNIX_EPOCH + Duration::from_millis(u64::try_from(now.0).unwrap_or(0)),
         };
         let verdict = acknowledgement::judge(&delivery.seen, &asked, &destination.policy);

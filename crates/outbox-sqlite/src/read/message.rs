@@ -114,7 +114,9 @@ pub(crate) fn list(connection: &Connection, request: &ListRequest) -> Result<Pag
     }
     let mut condition = Condition::of(&request.filter)?;
     if let Some(cursor) = &request.cursor {
-        let seq: i64 = cursor.parse().map_err(|_| OutboxError::plain(code::ERR_CURSOR))?;
+        // Exactly what a page gave: a sign, a blank or a leading zero is somebody else's.
+        let given = cursor.parse::<i64>().ok().filter(|seq| *seq > 0 && seq.to_string() == *cursor);
+        let seq = given.ok_or_else(|| OutboxError::plain(code::ERR_CURSOR))?;
         condition.and(if request.oldest_first { "seq > ?" } else { "seq < ?" }, [Value::Integer(seq)]);
     }
     let direction = if request.oldest_first { "ASC" } else { "DESC" };

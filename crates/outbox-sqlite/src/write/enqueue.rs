@@ -14,7 +14,11 @@ use crate::error::Failure;
 
 /// Stores all messages of one call.
 pub(crate) fn enqueue(unit: &mut Unit<'_>, messages: &[NewMessage]) -> Result<Vec<Admitted>, Failure> {
-    messages.iter().map(|message| admit(unit, message)).collect()
+    let named = |failure, place| match failure {
+        Failure::Refused(error) => Failure::Refused(OutboxError::in_batch(error, place)),
+        failure @ Failure::Sqlite(_) => failure,
+    };
+    messages.iter().map(|message| admit(unit, message).map_err(|failure| named(failure, message.batch_place))).collect()
 }
 
 fn admit(unit: &mut Unit<'_>, message: &NewMessage) -> Result<Admitted, Failure> {

@@ -1,8 +1,11 @@
 //! What a new dispatcher does first.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 
 use super::lane;
+use super::turn::{Standing, cancel};
 use super::unit::Unit;
 use crate::error::Failure;
 
@@ -10,12 +13,15 @@ use crate::error::Failure;
 /// indeterminate, and the same bytes go out again, marked, first of their lane.
 pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
     let now = unit.now.0;
-    let open: Vec<(i64, Option<Vec<u8>>, u32)> = unit
+    let sql =
+        format!("SELECT {}, tries, destination FROM message WHERE place = 'flight' ORDER BY seq", Standing::COLUMNS);
+    let open: Vec<(Standing, u32, String)> = unit
         .connection
-        .prepare_cached("SELECT seq, lane, tries FROM message WHERE place = 'flight' ORDER BY seq")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .prepare_cached(&sql)?
+        .query_map([], |row| Ok((Standing::read(row)?, row.get(8)?, row.get(9)?)))?
         .collect::<Result<_, _>>()?;
-    for (seq, lane, tries) in &open {
+    for (standing, tries, destination) in &open {
+        let seq = standing.seq;
         unit.connection
             .prepare_cached(
                 "UPDATE attempt SET ended_at = ?3, outcome = 'indeterminate', row = 'taken-over', code = 'TAKEN_OVER', counted = 1
@@ -28,7 +34,13 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
                                     updated_at = ?2 WHERE seq = ?1",
             )?
             .execute(params![seq, now])?;
-        lane::enter(unit, *seq, lane.as_deref())?;
+        if standing.cancel_requested {
+            // Withdrawn by a person while it was in flight: whether the receiver has it is unknown, but it is not sent again.
+            cancel(unit, &Arc::from(destination.as_str()), standing)?;
+            standing.lane.as_deref().map_or(Ok(()), |lane| lane::settle(unit, lane))?;
+        } else {
+            lane::enter(unit, seq, standing.lane.as_deref())?;
+        }
     }
     Ok(open.len() as u64)
 }

@@ -252,7 +252,8 @@ fn claim_one(unit: &mut Unit<'_>, destination: &Arc<str>, seq: i64) -> Result<Op
     let (claimed, digest, manual) = unit
         .connection
         .prepare_cached(
-            "SELECT id, control_id, tries, attempts, indeterminates, attempts_max, application_ack, digest, manual, content
+            "SELECT id, control_id, tries, attempts, indeterminates, attempts_max, application_ack, digest, manual, content,
+                    possible_duplicate OR indeterminates > 0
              FROM message LEFT JOIN body USING (seq) WHERE seq = ?1",
         )?
         .query_row([seq], |row| {
@@ -266,6 +267,7 @@ fn claim_one(unit: &mut Unit<'_>, destination: &Arc<str>, seq: i64) -> Result<Op
                 body: Body::new(Bytes::from(row.get::<_, Option<Vec<u8>>>(9)?.unwrap_or_default())),
                 attempts: row.get(3)?,
                 indeterminates: row.get(4)?,
+                possible_duplicate: row.get(10)?,
                 attempts_max: row.get(5)?,
                 application_ack: application_ack.as_deref().and_then(|code| AckCondition::parse(code.as_bytes())),
             };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::error::code;
+use outbox_core::retry::{Next, Reason};
 use outbox_core::state::State;
 use outbox_core::status::{MessageFilter, OneOrMany};
 use outbox_core::store::{By, Command, wait};
@@ -116,6 +117,30 @@ pub fn a_cancel_in_flight_holds_unless_the_receiver_accepts(make: Make<'_>) {
         rejected(&claimed[2]),
     ]);
     assert_eq!(ids.map_states(&subject), [State::Acknowledged, State::Cancelled, State::Cancelled]);
+}
+
+pub fn a_cancel_in_flight_holds_when_its_dispatcher_dies(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let first = subject.enqueue(message(1, Some("P1")));
+    let second = subject.enqueue(message(2, Some("P1")));
+    subject.claim_one();
+    subject.cancel(&[first]);
+    assert_eq!(subject.recover(), 1);
+    assert_eq!(subject.state(first), State::Cancelled);
+    assert_eq!(subject.claim_one().id, second);
+}
+
+pub fn a_doubt_outlives_a_person_s_retry(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let id = subject.enqueue(message(1, Some("P1")));
+    let doubtful = subject.claim_one();
+    assert!(!doubtful.possible_duplicate);
+    let given_up = Next::Fail(Reason::Indeterminate);
+    subject.complete(vec![completion(&doubtful, Outcome::Indeterminate, given_up)]);
+    subject.retry(&[id], false);
+    let again = subject.claim_one();
+    assert!(again.possible_duplicate, "the receiver may have it, whatever the counters say");
+    assert_eq!(again.indeterminates, 0);
 }
 
 trait MapStates {

@@ -41,6 +41,8 @@ macro_rules! conformance {
             commands: retry_leaves_what_is_in_flight_or_delivered_and_says_why;
             commands: a_cancelled_message_frees_its_lane_and_can_be_retried;
             commands: a_cancel_in_flight_holds_unless_the_receiver_accepts;
+            commands: a_cancel_in_flight_holds_when_its_dispatcher_dies;
+            commands: a_doubt_outlives_a_person_s_retry;
             commands: a_command_by_filter_changes_exactly_what_matches;
             commands: a_bulk_command_counts_exactly_and_lists_a_thousand;
             commands: a_command_without_an_actor_is_refused;
