@@ -129,6 +129,21 @@ test('a stop waits for attempts in flight and says whether they ended; the next 
   assert.deepEqual((await taker.received()).map(({ controlId }) => controlId), ['STOP1', 'STOP2', 'STOP2'])
 })
 
+test('while a stop waits for an attempt in flight, messages are still taken', async (t) => {
+  const taker = await receiver(t, { latency: 400 })
+  const path = join(folder(t), 'outbox.db')
+  const outbox = await door.Outbox.open(config(path, taker.url))
+  const first = await outbox.enqueueHl7(hl7())
+  await until(outbox, async () => (await outbox.getMessage(first.id)).inFlight)
+  const closing = outbox.close({ timeoutMs: 5_000 })
+  const late = await outbox.enqueueHl7(hl7())
+  assert.deepEqual(await closing, { drained: true })
+  await refused(() => outbox.enqueueHl7(hl7()), 'ERR_STOPPED')
+  const next = await open(t, taker.url, {}, { path, dispatch: false })
+  assert.equal((await next.getMessage(first.id)).status, 'ACKNOWLEDGED')
+  assert.equal((await next.getMessage(late.id)).status, 'PENDING')
+})
+
 test('every enqueue before a close is settled, and stored if it resolved', async (t) => {
   const settings = config(join(folder(t), 'outbox.db'), 'http://127.0.0.1:9/', {}, { dispatch: false })
   const outbox = await door.Outbox.open(settings)

@@ -12,7 +12,7 @@ import { Outbox } from './outbox.js'
 interface ProcessState {
   outbox: Outbox | undefined
   configJson: string | undefined
-  stopping: Promise<unknown> | undefined
+  stopping: Promise<{ drained: boolean }> | undefined
   stopped: boolean
   /** Listeners outlive a stop and a start. */
   listeners: Map<symbol, { listener: (change: StatusChange) => void; unsubscribe: (() => void) | undefined }>
@@ -53,7 +53,7 @@ function call<T>(use: (outbox: Outbox) => Promise<T>): Promise<T> {
 
 export async function startOutbox(config?: OutboxConfig): Promise<void> {
   const configJson = Outbox.configJson(config)
-  if (state.stopping !== undefined) await state.stopping
+  if (state.stopping !== undefined) await state.stopping.catch(() => undefined)
   if (state.outbox !== undefined) {
     if (configJson !== undefined && configJson !== state.configJson) {
       throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
@@ -65,6 +65,7 @@ export async function startOutbox(config?: OutboxConfig): Promise<void> {
   return open(configJson).opened()
 }
 
+/** Delivery ends first; messages are taken until it has, then `ERR_STOPPED`. */
 export function stopOutbox(options?: { timeoutMs?: number }): Promise<{ drained: boolean }> {
   const outbox = state.outbox
   try {
@@ -74,12 +75,15 @@ export function stopOutbox(options?: { timeoutMs?: number }): Promise<{ drained:
     return Promise.reject(check.coded(error))
   }
   state.stopped = true
+  if (state.stopping !== undefined) return state.stopping
   if (outbox === undefined) return Promise.resolve({ drained: true })
   const closing = outbox.close(options)
-  state.outbox = undefined
-  state.stopping = closing.catch(() => undefined).finally(() => {
+  const ended = (): void => {
+    if (state.outbox === outbox) state.outbox = undefined
     state.stopping = undefined
-  })
+  }
+  state.stopping = closing
+  closing.then(ended, ended)
   return closing
 }
 

@@ -78,7 +78,7 @@ codes! {
     ERR_PATH_DIRECTORY, Host, false, "The directory of the outbox file is missing or is not a directory.",
         "Create the directory and give the application's user the right to write in it.";
     ERR_PATH_PERMISSION, Host, false, "The outbox file or its directory cannot be read or written.",
-        "Give the application's user read and write permission on the directory and on the file with its -wal, -shm and .lock companions.";
+        "Give the application's user read and write permission on the directory and on the file with its -wal, -shm, .lock and .dispatcher companions.";
     ERR_NOT_AN_OUTBOX, Caller, false, "The file exists, and it is not an outbox file. It was not touched.",
         "Point `path` at another file; the outbox never takes over a file that it did not create.";
     ERR_SCHEMA_NEWER, Caller, false, "The file was written by a newer version of hl7-outbox that this one may not share it with.",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -209,12 +209,23 @@ impl Outbox {
         }));
     }
 
-    /// Claims nothing more, waits at most `timeout` for attempts in flight, commits what was accepted, frees the lead
-    /// and closes the store. Answers whether every attempt ended. Blocks: never call it on a JS thread.
-    pub fn stop(&self, timeout: Duration) -> bool {
+    /// Claims nothing more, waits at most `timeout` for attempts in flight, and frees the lead. Messages are still taken.
+    /// Answers whether every attempt ended. Blocks: never call it on a JS thread.
+    pub fn drain(&self, timeout: Duration) -> bool {
         let dispatcher = self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let drained = dispatcher.is_none_or(|dispatcher| dispatcher.stop(timeout));
+        dispatcher.is_none_or(|dispatcher| dispatcher.stop(timeout))
+    }
+
+    /// Commits what was accepted and closes the store. Blocks likewise.
+    pub fn close(&self, timeout: Duration) {
         self.store.close(timeout.max(CLOSE_MIN));
+    }
+
+    /// Drains, then closes, within `timeout` together. Answers whether every attempt ended.
+    pub fn stop(&self, timeout: Duration) -> bool {
+        let began = Instant::now();
+        let drained = self.drain(timeout);
+        self.close(timeout.saturating_sub(began.elapsed()));
         drained
     }
 
@@ -229,5 +240,5 @@ impl Outbox {
     }
 }
 
-/// Even a stop without patience lets the present group commit.
-const CLOSE_MIN: Duration = Duration::from_secs(1);
+/// Even a stop without patience lets the present group commit; with the default limit it still ends before PM2 kills.
+const CLOSE_MIN: Duration = Duration::from_millis(150);

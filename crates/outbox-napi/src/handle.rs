@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,8 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 type Job = Box<dyn FnOnce(Result<&Arc<Open>, OutboxError>) + Send>;
 
 enum State {
-    /// The calls so far; `true`: a close is among them, and no more are taken.
-    Opening(Vec<Job>, bool),
+    /// The calls so far.
+    Opening(Vec<Job>),
     Open(Arc<Open>),
     Failed(OutboxError),
     Closed,
@@ -35,6 +35,8 @@ enum State {
 pub(crate) struct Handle {
     pub(crate) id: u32,
     state: Mutex<State>,
+    /// A close was asked for.
+    closing: AtomicBool,
     /// Bytes that were handed in and are not on disk yet.
     intake_bytes: AtomicUsize,
     intake_max: AtomicUsize,
@@ -84,7 +86,8 @@ impl Handle {
     pub(crate) fn open(source: Source) -> Arc<Self> {
         let handle = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            state: Mutex::new(State::Opening(Vec::new(), false)),
+            state: Mutex::new(State::Opening(Vec::new())),
+            closing: AtomicBool::new(false),
             intake_bytes: AtomicUsize::new(0),
             intake_max: AtomicUsize::new(Limits::default().intake_bytes),
             enqueue_timeout_ms: AtomicU64::new(milliseconds(Limits::default().enqueue_timeout)),
@@ -122,12 +125,11 @@ impl Handle {
             self.enqueue_timeout_ms.store(milliseconds(limits.enqueue_timeout), Ordering::Relaxed);
         }
         let mut state = self.state();
-        let State::Opening(jobs, closing) = std::mem::replace(&mut *state, State::Closed) else { return };
+        let State::Opening(jobs) = std::mem::replace(&mut *state, State::Closed) else { return };
         for job in jobs {
             job(opened.as_ref().map_err(Clone::clone));
         }
         *state = match opened {
-            _ if closing => State::Closed,
             Ok(open) => State::Open(open),
             Err(error) => State::Failed(error),
         };
@@ -136,10 +138,10 @@ impl Handle {
     /// Calls with the open outbox, now or when it is open; with the reason when it is not to be.
     pub(crate) fn with(&self, job: impl FnOnce(Result<&Arc<Open>, OutboxError>) + Send + 'static) {
         match &mut *self.state() {
-            State::Opening(jobs, false) => jobs.push(Box::new(job)),
+            State::Opening(jobs) => jobs.push(Box::new(job)),
             State::Open(open) => job(Ok(open)),
             State::Failed(error) => job(Err(error.clone())),
-            State::Closed | State::Opening(_, true) => job(Err(OutboxError::plain(code::ERR_STOPPED))),
+            State::Closed => job(Err(OutboxError::plain(code::ERR_STOPPED))),
         }
     }
 
@@ -199,42 +201,55 @@ impl Handle {
         }
     }
 
-    /// Takes no more calls and closes in the background; `done` hears whether every attempt ended.
+    /// Closes in the background: delivery ends first, and messages are taken until it has. `done` hears whether every
+    /// attempt ended.
     pub(crate) fn close(self: &Arc<Self>, timeout: Duration, done: impl FnOnce(bool) + Send + 'static) {
-        let _ = self.ended.send(true);
-        let id = self.id;
+        if self.closing.swap(true, Ordering::AcqRel) {
+            return done(true);
+        }
         let mut state = self.state();
-        match std::mem::replace(&mut *state, State::Closed) {
-            State::Open(open) => close_in_background(open, id, timeout, done),
-            State::Opening(mut jobs, false) => {
+        match &mut *state {
+            State::Open(open) => close_in_background(Arc::clone(self), Arc::clone(open), timeout, done),
+            State::Opening(jobs) => {
                 // Whatever was called before the close is still carried out.
+                let handle = Arc::clone(self);
                 jobs.push(Box::new(move |opened| match opened {
-                    Ok(open) => close_in_background(Arc::clone(open), id, timeout, done),
+                    Ok(open) => close_in_background(handle, Arc::clone(open), timeout, done),
                     Err(_) => done(true),
                 }));
-                *state = State::Opening(jobs, true);
             }
-            other @ State::Opening(_, true) => {
-                *state = other;
+            State::Failed(_) | State::Closed => {
+                *state = State::Closed;
                 done(true);
             }
-            State::Failed(_) | State::Closed => done(true),
         }
+    }
+
+    /// Takes no more calls.
+    fn shut(&self) {
+        *self.state() = State::Closed;
+        let _ = self.ended.send(true);
+    }
+}
+
+fn close_in_background(
+    handle: Arc<Handle>,
+    open: Arc<Open>,
+    timeout: Duration,
+    done: impl FnOnce(bool) + Send + 'static,
+) {
+    let started = std::thread::Builder::new().name(String::from("hl7-close")).spawn(move || {
+        let drained = registry::close(&open, timeout, || handle.shut());
+        open.listeners.remove(handle.id);
+        done(drained);
+    });
+    if started.is_err() {
+        tracing::error!("no thread could be started to close the outbox; everything accepted is on disk all the same");
     }
 }
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn close_in_background(open: Arc<Open>, id: u32, timeout: Duration, done: impl FnOnce(bool) + Send + 'static) {
-    let started = std::thread::Builder::new().name(String::from("hl7-close")).spawn(move || {
-        open.listeners.remove(id);
-        done(registry::close(&open, timeout));
-    });
-    if started.is_err() {
-        tracing::error!("no thread could be started to close the outbox; everything accepted is on disk all the same");
-    }
 }
 
 /// Bytes on their way to the disk; given back when dropped.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox_core::clock::SystemClock;
 use outbox_core::config::Settings;
@@ -66,16 +66,23 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
     Ok(open)
 }
 
-/// Gives a share back; the last one stops the outbox. Answers whether every attempt ended. Blocks.
-pub(crate) fn close(open: &Arc<Open>, timeout: Duration) -> bool {
+/// Gives a share back; the last one drains the outbox, calls `shut` when it takes no more messages, and closes the file.
+/// Answers whether every attempt ended. Blocks.
+pub(crate) fn close(open: &Arc<Open>, timeout: Duration, shut: impl FnOnce()) -> bool {
+    let began = Instant::now();
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let key = key(open.outbox.path());
-    let Some(entry) = all.get_mut(&key) else { return true };
-    entry.handles -= 1;
-    if entry.handles > 0 {
+    let last = all.get_mut(&key).is_some_and(|entry| {
+        entry.handles -= 1;
+        entry.handles == 0
+    });
+    if !last {
+        shut();
         return true;
     }
-    let drained = open.outbox.stop(timeout);
+    let drained = open.outbox.drain(timeout);
+    shut();
+    open.outbox.close(timeout.saturating_sub(began.elapsed()));
     all.remove(&key);
     drained
 }

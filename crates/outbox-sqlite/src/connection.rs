@@ -1,7 +1,8 @@
 //! Opening one connection the way every connection of this crate must be.
 
+use std::cell::Cell;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -10,12 +11,16 @@ use crate::error::Failure;
 /// Waits for another process's write lock in steps of about this long. Constant and jittered: SQLite's own growing waits
 /// let one busy writer starve another.
 const BUSY_STEP_MAX_US: u64 = 1_000;
-/// Gives up after about four seconds, before a caller's own limit of five makes its fate unknown.
-const BUSY_STEPS_MAX: i32 = 8_000;
+/// Gives up after this long: before a caller's own limit of five seconds makes its fate unknown.
+const BUSY_MAX: Duration = Duration::from_secs(4);
 /// Pages in the write-ahead log before a checkpoint: 16 MiB.
 const CHECKPOINT_PAGES: i32 = 4_000;
 const STATEMENTS_KEPT: usize = 128;
 const CACHE_KIB: i32 = 32 * 1_024;
+
+/// Older versions can corrupt a file that several processes share (a race in resetting the write-ahead log).
+const ENGINE_MIN: i32 = 3_051_003;
+const _: () = assert!(rusqlite::ffi::SQLITE_VERSION_NUMBER >= ENGINE_MIN, "the bundled SQLite is too old");
 
 /// A connection that may write. Durability is not an option: `synchronous=FULL` is the promise.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Failure> {
@@ -44,8 +49,17 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
+thread_local! {
+    /// When the present wait of this thread began.
+    static BUSY_SINCE: Cell<Instant> = Cell::new(Instant::now());
+}
+
+/// Measured in time, not in steps: a sleep is as long as the system makes it.
 fn wait_for_lock(tries: i32) -> bool {
-    if tries >= BUSY_STEPS_MAX {
+    if tries == 0 {
+        BUSY_SINCE.set(Instant::now());
+    }
+    if BUSY_SINCE.get().elapsed() >= BUSY_MAX {
         return false;
     }
     std::thread::sleep(Duration::from_micros(fastrand::u64(1..BUSY_STEP_MAX_US)));

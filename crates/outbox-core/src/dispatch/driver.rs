@@ -189,6 +189,9 @@ impl Driver {
 
     /// One line when an outage begins and one when it ends, never one per attempt.
     fn learn(&self, course: &mut Course, verdict: &Verdict) {
+        if let Some(alarm) = verdict.alarm {
+            tracing::error!(destination = %self.destination.name, alarm, code = %verdict.code, "an answer that needs a person");
+        }
         match course.rest.learn(verdict, Instant::now()) {
             Turned::No => {}
             Turned::Rests(state) => {
