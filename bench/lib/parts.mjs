@@ -1,0 +1,108 @@
+// The parts of the benchmark: what is run, and the rows of the table that come of it.
+import { Processes } from '../../scripts/lib/processes.mjs'
+import { join } from 'node:path'
+
+import { root } from '../../scripts/prepare.mjs'
+import { number, quantile, spread, summary } from './figures.mjs'
+import { interleaved } from './rounds.mjs'
+
+const IN_FLIGHT = 256
+const CONCURRENCIES = [4, 32, 256]
+
+const of = (rounds, value) => summary(rounds.map(value))
+const p = (q) => (round) => quantile(round.us, q)
+
+/** A row; a goal is `{ text, reached }`. */
+const row = (work, ours, peer, ratio, goal) => [work, ours, peer, ratio, goal?.text ?? '', goal === undefined ? '' : goal.reached ? 'yes' : 'NO']
+
+async function enqueue({ rounds, scale }) {
+  const raw = await interleaved(rounds, {
+    ours: ['ours', 'enqueue', { count: 30_000 * scale, inFlight: IN_FLIGHT }],
+    peer: ['peer', 'enqueue', { count: 6_000 * scale }],
+    oursBytes: ['ours', 'enqueue', { count: 30_000 * scale, inFlight: IN_FLIGHT, bytes: true }],
+  })
+  const rate = (each) => each.perSecond
+  const [ours, peer, bytes] = [of(raw.ours, rate), of(raw.peer, rate), of(raw.oursBytes, rate)]
+  const ratio = ours.median / peer.median
+  const rows = [
+    row(`enqueue, ${IN_FLIGHT} in flight`, spread(ours, '/s'), spread(peer, '/s'), `${number(ratio)} ×`, { text: '≥ 8 ×', reached: ratio >= 8 }),
+    row('  the same, as bytes', spread(bytes, '/s'), '', `${number(bytes.median / peer.median)} ×`),
+  ]
+  if (raw.ours.some((each) => each.cpuUs === null)) return { raw, rows: [...rows, row('JS thread per call', 'not told by this system', '', '')] }
+  const cpu = (each) => each.cpuUs
+  const own = of(raw.ours, cpu)
+  const held = of(raw.peer, (each) => each.heldUs)
+  rows.push(
+    row('JS thread per call (CPU; peer: held)', spread(own, 'µs'), spread(held, 'µs'), `${number(own.median / held.median)} ×`, { text: '≤ 10 µs', reached: own.median <= 10 }),
+    row('  the same, as bytes', spread(of(raw.oursBytes, cpu), 'µs'), '', ''),
+  )
+  return { raw, rows }
+}
+
+async function single({ rounds, scale }) {
+  const options = { count: 2_000 * scale }
+  const raw = await interleaved(rounds, { ours: ['ours', 'single', options], peer: ['peer', 'single', options] })
+  const line = (work, q, goal) => {
+    const [ours, peer] = [of(raw.ours, p(q)), of(raw.peer, p(q))]
+    const ratio = ours.median / peer.median
+    return row(work, spread(ours, 'µs'), spread(peer, 'µs'), `${number(ratio)} ×`, goal && { text: '≤ 1.5 ×', reached: ratio <= 1.5 })
+  }
+  return { raw, rows: [line('one at a time, p50', 0.5, true), line('  p99', 0.99, false)] }
+}
+
+async function loop({ rounds, scale }) {
+  const raw = await interleaved(rounds, {
+    ours: ['ours', 'loop', { count: 30_000 * scale, inFlight: IN_FLIGHT }],
+    idle: ['ours', 'idle', { ms: 1_500 * scale }],
+    peer: ['peer', 'loop', { count: 6_000 * scale, inFlight: IN_FLIGHT }],
+  })
+  const longest = (each) => each.longestMs
+  const [ours, peer, idle] = [of(raw.ours, longest), of(raw.peer, longest), of(raw.idle, longest)]
+  return {
+    raw,
+    rows: [
+      row(`longest loop delay, ${IN_FLIGHT} in flight`, spread(ours, 'ms'), spread(peer, 'ms'), `${number(ours.median / peer.median)} ×`, { text: '≤ 10 ms', reached: ours.median <= 10 }),
+      row('  the same of an idle process', spread(idle, 'ms'), '', ''),
+    ],
+  }
+}
+
+async function arrival({ rounds, scale }) {
+  const raw = await interleaved(rounds, { ours: ['ours', 'arrival', { count: Math.ceil(60 * scale), gapMs: 30 }] })
+  const at = (key, q) => of(raw.ours, (each) => quantile(each[key], q))
+  const p50 = at('afterResolveMs', 0.5)
+  return {
+    raw,
+    rows: [
+      row('resolve to arrival, idle, p50', spread(p50, 'ms'), '', '', { text: '≤ 3 ms', reached: p50.median <= 3 }),
+      row('  p95', spread(at('afterResolveMs', 0.95), 'ms'), '', ''),
+      row('  call to arrival, p50', spread(at('afterCallMs', 0.5), 'ms'), '', ''),
+    ],
+  }
+}
+
+async function delivery({ rounds, scale }) {
+  const processes = new Processes()
+  try {
+    const cli = join(root, 'dist', 'cli', 'main.js')
+    const ready = (line) => /"(http:\/\/[^"]+)"/.exec(line)?.[1]
+    const { value: url } = await processes.start('the receiver', [cli, 'receiver', '--keep', 'counts', '--http', '127.0.0.1:0', '--json'], { ready })
+    const all = {}
+    for (const concurrency of CONCURRENCIES) {
+      const options = { count: 6_000 * scale, concurrency, url }
+      all[`ours${concurrency}`] = ['ours', 'delivery', options]
+      all[`peer${concurrency}`] = ['peer', 'delivery', options]
+    }
+    const raw = await interleaved(rounds, all)
+    const rate = (each) => each.perSecond
+    const rows = CONCURRENCIES.map((concurrency) => {
+      const [ours, peer] = [of(raw[`ours${concurrency}`], rate), of(raw[`peer${concurrency}`], rate)]
+      return row(`delivery, ${concurrency} at once`, spread(ours, '/s'), spread(peer, '/s'), `${number(ours.median / peer.median)} ×`)
+    })
+    return { raw, rows }
+  } finally {
+    await processes.stopAll()
+  }
+}
+
+export const parts = { enqueue, single, loop, arrival, delivery }

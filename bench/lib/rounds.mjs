@@ -1,0 +1,41 @@
+// Runs one round of one measurement in a process of its own and in a folder of its own, which is deleted afterwards.
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const program = join(dirname(fileURLToPath(import.meta.url)), '..', 'measure.mjs')
+const ROUND_MS_MAX = 180_000
+
+/** Under the project, so that both sides write to its file system and not to a /tmp that may be memory. */
+export const folder = join(dirname(program), 'tmp')
+
+export async function round(who, what, options) {
+  mkdirSync(folder, { recursive: true })
+  const own = mkdtempSync(join(folder, `${who}-`))
+  try {
+    const child = promisify(execFile)(process.execPath, [program, who, what, JSON.stringify({ folder: own, ...options })], {
+      maxBuffer: 64 << 20,
+      timeout: ROUND_MS_MAX,
+      killSignal: 'SIGKILL',
+    })
+    return JSON.parse((await child).stdout)
+  } finally {
+    rmSync(own, { recursive: true, force: true })
+  }
+}
+
+/**
+ * `rounds` rounds of each measurement, one after another in turn, so that a change of the machine's mood meets all of them.
+ * `all` is `{ name: [who, what, options] }`; the answer has the rounds of each by its name.
+ */
+export async function interleaved(rounds, all) {
+  const results = Object.fromEntries(Object.keys(all).map((name) => [name, []]))
+  for (let n = 0; n < rounds; n++) {
+    // Every other round backwards, so that nobody always comes after the same neighbour.
+    const turn = Object.entries(all)
+    for (const [name, [who, what, options]] of n % 2 === 0 ? turn : turn.reverse()) results[name].push(await round(who, what, options))
+  }
+  return results
+}
