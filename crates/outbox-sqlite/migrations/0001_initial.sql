@@ -1,5 +1,6 @@
 -- 0001 initial: messages, their bodies, attempts, changes, destinations, and the orders of persons.
 -- Times are milliseconds since the Unix epoch, UTC. Migrations only expand: two versions share the file during a reload.
+-- Conditions that every insert meets are chains of OR: for a longer IN, SQLite builds a temporary table each time.
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
@@ -18,10 +19,12 @@ CREATE TABLE message (
   -- Keyed hash of destination and ordering key, so that no identifier of a patient stands in an index; NULL: no order.
   lane               BLOB    CONSTRAINT message_lane_has_16_bytes CHECK (lane IS NULL OR length(lane) = 16),
   state              TEXT    NOT NULL CONSTRAINT message_state_is_known
-                     CHECK (state IN ('PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED')),
+                     CHECK (state = 'PENDING' OR state = 'ACKNOWLEDGED' OR state = 'SENT' OR state = 'FAILED' OR state = 'HELD'
+                            OR state = 'CANCELLED'),
   -- Where a PENDING message stands: first of its lane ('front'), behind others ('waiting'), being sent ('flight'), or
   -- outside its lane until its time ('deferred').
-  place              TEXT    CONSTRAINT message_place_is_known CHECK (place IN ('deferred', 'waiting', 'front', 'flight')),
+  place              TEXT    CONSTRAINT message_place_is_known 
+                     CHECK (place = 'front' OR place = 'waiting' OR place = 'flight' OR place = 'deferred'),
   due_at             INTEGER,
   -- The delay that led to due_at: mends it after a jump of the wall clock.
   delay_ms           INTEGER NOT NULL DEFAULT 0,
@@ -64,7 +67,8 @@ CREATE INDEX message_delivered_in_lane ON message (lane, seq) WHERE lane IS NOT 
 CREATE INDEX message_due ON message (destination, due_at, seq) WHERE place = 'front';
 CREATE INDEX message_deferred ON message (destination, due_at) WHERE place = 'deferred';
 CREATE INDEX message_in_flight ON message (destination) WHERE place = 'flight';
-CREATE INDEX message_not_delivered ON message (state, seq) WHERE state IN ('PENDING', 'HELD', 'FAILED', 'CANCELLED');
+CREATE INDEX message_not_delivered ON message (state, seq) 
+  WHERE state = 'PENDING' OR state = 'HELD' OR state = 'FAILED' OR state = 'CANCELLED';
 CREATE INDEX message_by_delivery ON message (sent_at) WHERE sent_at IS NOT NULL;
 
 CREATE TRIGGER message_enters_pending_or_held BEFORE INSERT ON message
@@ -75,7 +79,7 @@ END;
 
 -- Generated from outbox_core::state::TRANSITIONS; a test compares them.
 CREATE TRIGGER message_moves_as_the_table_says BEFORE UPDATE OF state ON message
-WHEN OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN (VALUES {{transitions}})
+WHEN OLD.state <> NEW.state AND NOT ({{transitions}})
 BEGIN
   SELECT RAISE(ABORT, 'no such transition');
 END;

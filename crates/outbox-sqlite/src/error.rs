@@ -34,6 +34,11 @@ impl Failure {
         }
     }
 
+    /// Whether a constraint of the schema refused it.
+    pub(crate) fn is_constraint(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+    }
+
     /// Whether the disk failed: after that nothing may be promised on this connection any more.
     pub(crate) fn is_disk_failure(&self) -> bool {
         matches!(self, Self::Sqlite(error) if matches!(

@@ -178,8 +178,8 @@ fn the_trigger_knows_exactly_the_moves_of_the_transition_table() {
         .unwrap();
     for from in State::ALL {
         for to in State::ALL {
-            let move_ = format!("('{}','{}')", from.as_str(), to.as_str());
-            assert_eq!(sql.contains(&move_), from.may_become(to), "{move_}");
+            let permitted = format!("(OLD.state = '{}' AND NEW.state = '{}')", from.as_str(), to.as_str());
+            assert_eq!(sql.contains(&permitted), from.may_become(to), "{permitted}");
         }
     }
 }

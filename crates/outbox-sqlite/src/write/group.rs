@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvError, TryRecvError};
 use outbox_core::clock::Clock;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
@@ -16,6 +16,8 @@ use crate::error::Failure;
 
 /// Most operations of one transaction.
 const GROUP_MAX: usize = 1_024;
+/// How long the thread looks for the next operation before it sleeps.
+const LOOK_BEFORE_SLEEP: Duration = Duration::from_micros(120);
 /// A transaction stops taking further operations after this long: other processes wait for the write lock.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(8);
 
@@ -40,7 +42,7 @@ impl Writer {
                 if ending {
                     break;
                 }
-                match orders.recv() {
+                match next(orders) {
                     Ok(Order::Run(operation)) => group.push(operation),
                     Ok(Order::End) | Err(_) => ending = true,
                 }
@@ -91,11 +93,31 @@ impl Writer {
         }
     }
 
+    /// Runs a group: without savepoints, and again with them if that left something untidy.
     fn transaction(&self, group: &mut [Box<dyn Operation>], applied: &mut usize) -> Result<Vec<StatusChange>, Failure> {
+        if let Some(changes) = self.attempt(group, applied, false)? {
+            return Ok(changes);
+        }
+        self.roll_back();
+        *applied = 0;
+        let again = self.attempt(group, applied, true)?;
+        Ok(again.unwrap_or_default())
+    }
+
+    /// One transaction; `None` when it must be given up for a careful one.
+    fn attempt(
+        &self,
+        group: &mut [Box<dyn Operation>],
+        applied: &mut usize,
+        careful: bool,
+    ) -> Result<Option<Vec<StatusChange>>, Failure> {
         let began = Instant::now();
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let observed = self.observer.as_ref().is_some_and(|observer| observer.listens());
         let mut unit = Unit::new(&self.connection, self.clock.now(), &self.digests, observed, self.pending_max);
+        if careful {
+            unit = unit.careful();
+        }
         for operation in group {
             operation.apply(&mut unit);
             *applied += 1;
@@ -103,17 +125,19 @@ impl Writer {
                 self.roll_back();
                 return Err(fatal);
             }
+            if unit.untidy {
+                return Ok(None);
+            }
             if began.elapsed() >= GROUP_TIME_MAX {
                 break;
             }
         }
         let changes = unit.close().inspect_err(|_| self.roll_back())?;
-        let commit = self.connection.prepare_cached("COMMIT")?.execute([]);
-        if let Err(error) = commit {
+        if let Err(error) = self.connection.prepare_cached("COMMIT")?.execute([]) {
             self.roll_back();
             return Err(error.into());
         }
-        Ok(changes)
+        Ok(Some(changes))
     }
 
     fn roll_back(&self) {
@@ -139,6 +163,20 @@ impl Writer {
             observer.hear(changes);
         }
     }
+}
+
+/// Waits for an order. A caller that awaits each message answers a commit with the next one within microseconds, and
+/// waking a sleeping thread costs more than that: so the thread looks for a moment before it sleeps.
+fn next(orders: &Receiver<Order>) -> Result<Order, RecvError> {
+    let began = Instant::now();
+    while began.elapsed() < LOOK_BEFORE_SLEEP {
+        match orders.try_recv() {
+            Ok(order) => return Ok(order),
+            Err(TryRecvError::Disconnected) => return Err(RecvError),
+            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+        }
+    }
+    orders.recv()
 }
 
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {

@@ -1,7 +1,7 @@
 //! The writer: one thread, one connection, group commit.
 //!
 //! While a commit waits for the disk, operations gather; the next transaction takes them all, so that many callers share
-//! one flush. Each runs in a savepoint of its own ([`unit`]); a failed commit rejects every one of them.
+//! one flush. A refused one leaves nothing behind and disturbs no other ([`unit`]); a failed commit rejects them all.
 
 mod command;
 mod enqueue;
@@ -31,7 +31,7 @@ use crate::error::Failure;
 pub(crate) trait Operation: Send {
     /// Work that needs no transaction.
     fn prepare(&mut self) {}
-    /// Runs inside the group's transaction, in a savepoint.
+    /// Runs inside the group's transaction; a second time if the first transaction was given up.
     fn apply(&mut self, unit: &mut Unit<'_>);
     /// Tells the caller, after the commit or its failure.
     fn finish(self: Box<Self>, committed: Result<(), OutboxError>);
@@ -77,10 +77,10 @@ impl WriterHandle {
 
     fn run<T: Send + 'static>(
         &self,
-        run: impl FnOnce(&mut Unit<'_>) -> Result<T, Failure> + Send + 'static,
+        run: impl Fn(&mut Unit<'_>) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
-        self.send(Box::new(Plain { run: Some(run), result: None, done }));
+        self.send(Box::new(Plain { run, result: None, done }));
     }
 
     pub(crate) fn enqueue(&self, prepare: Prepare, done: Done<Vec<Admitted>>) {
@@ -137,16 +137,14 @@ fn spawn(writer: Writer, received: Receiver<Order>) -> Result<JoinHandle<()>, Ou
 
 /// An operation that is all transaction.
 struct Plain<T, F> {
-    run: Option<F>,
+    run: F,
     result: Option<Result<T, OutboxError>>,
     done: Done<T>,
 }
 
-impl<T: Send, F: FnOnce(&mut Unit<'_>) -> Result<T, Failure> + Send> Operation for Plain<T, F> {
+impl<T: Send, F: Fn(&mut Unit<'_>) -> Result<T, Failure> + Send> Operation for Plain<T, F> {
     fn apply(&mut self, unit: &mut Unit<'_>) {
-        if let Some(run) = self.run.take() {
-            self.result = Some(unit.guarded(run));
-        }
+        self.result = Some(unit.guarded(&self.run));
     }
 
     fn finish(self: Box<Self>, committed: Result<(), OutboxError>) {
@@ -171,7 +169,7 @@ impl Operation for Enqueue {
     }
 
     fn apply(&mut self, unit: &mut Unit<'_>) {
-        // A refused message needs no savepoint: it never reaches the database.
+        // A message that cannot be read never reaches the database.
         if let Ok(messages) = &self.prepared {
             self.result = Some(unit.guarded(|unit| enqueue::enqueue(unit, messages)));
         }

@@ -35,6 +35,10 @@ pub(crate) struct Unit<'a> {
     /// The present operation's part of both, dropped when it is refused.
     undo: Vec<(Arc<str>, &'static str, i64)>,
     changes_kept: usize,
+    /// Every operation has a savepoint of its own.
+    careful: bool,
+    /// An operation failed after it wrote, and there was no savepoint to go back to.
+    pub(crate) untidy: bool,
     /// What ended the whole transaction.
     pub(crate) fatal: Option<Failure>,
 }
@@ -71,55 +75,62 @@ impl<'a> Unit<'a> {
             changes: Vec::new(),
             undo: Vec::new(),
             changes_kept: 0,
+            careful: false,
+            untidy: false,
             fatal: None,
         }
     }
 
-    /// Runs one operation in a savepoint and answers as its caller shall hear it. A refusal leaves nothing of it; a
-    /// failure of the engine ends the transaction ([`Self::fatal`]); a panic is a refusal of this operation alone.
+    /// Runs one operation and answers as its caller shall hear it. A refusal leaves nothing of it; a failure of the engine
+    /// ends the transaction ([`Self::fatal`]); a panic is a refusal of this operation alone.
+    ///
+    /// A savepoint costs a copy of every page that the operation touches, and nearly every refusal comes before the first
+    /// write. So a group runs without savepoints at first; should an operation fail after it wrote, [`Self::untidy`] asks
+    /// for the whole group to be run again with them.
     pub(super) fn guarded<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, OutboxError> {
-        let result = self
-            .connection
-            .prepare_cached("SAVEPOINT operation")
-            .and_then(|mut begin| begin.execute([]))
-            .map_err(Failure::from);
         self.undo.clear();
         self.changes_kept = self.changes.len();
-        let result = result.and_then(|_| match std::panic::catch_unwind(AssertUnwindSafe(|| run(self))) {
+        let written = self.connection.total_changes();
+        let begun = if self.careful { self.savepoint("SAVEPOINT operation") } else { Ok(()) };
+        let result = begun.and_then(|()| match std::panic::catch_unwind(AssertUnwindSafe(|| run(self))) {
             Ok(result) => result,
             Err(_) => Err(OutboxError::plain(code::ERR_PANIC).into()),
         });
-        let ended = self.end_savepoint(result.is_err());
+        if result.is_err() {
+            self.forget();
+        }
+        let ended = if self.careful {
+            self.end_savepoint(result.is_err())
+        } else {
+            self.untidy |= result.is_err() && self.connection.total_changes() != written;
+            Ok(())
+        };
         match (result, ended) {
             (Ok(value), Ok(())) => Ok(value),
             (Err(Failure::Refused(error)), Ok(())) => Err(error),
+            // A constraint that an operation runs into is a defect of ours, not the end of the file.
+            (Err(failure), Ok(())) if failure.is_constraint() => Err(failure.into_error()),
             (Err(failure), _) | (Ok(_), Err(failure)) => {
-                let error = OutboxError::plain(code::ERR_STORE_FAILED);
-                // A constraint that an operation runs into is a defect of ours, not the end of the file.
-                if let Failure::Sqlite(sqlite) = &failure
-                    && sqlite.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
-                {
-                    return Err(failure.into_error());
-                }
                 self.fatal = Some(failure);
-                Err(error)
+                Err(OutboxError::plain(code::ERR_STORE_FAILED))
             }
         }
     }
 
+    fn savepoint(&self, statement: &str) -> Result<(), Failure> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
     fn end_savepoint(&mut self, refused: bool) -> Result<(), Failure> {
-        if refused {
-            self.forget();
-        }
         // After a full disk or an I/O error SQLite may have rolled everything back by itself.
         if self.connection.is_autocommit() {
             return Ok(());
         }
         if refused {
-            self.connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
+            self.savepoint("ROLLBACK TO operation")?;
         }
-        self.connection.prepare_cached("RELEASE operation")?.execute([])?;
-        Ok(())
+        self.savepoint("RELEASE operation")
     }
 
     /// Takes the present operation's part of the books back.
@@ -159,6 +170,12 @@ impl<'a> Unit<'a> {
             *self.pending.insert(stored + unwritten)
         };
         Ok(u64::try_from(pending).unwrap_or(0) < self.pending_max)
+    }
+
+    /// Gives every operation a savepoint of its own.
+    pub(crate) fn careful(mut self) -> Self {
+        self.careful = true;
+        self
     }
 
     /// Records a move: the change feed, the tally, and the observer.

@@ -66,13 +66,15 @@ pub fn a_refused_call_leaves_its_neighbours_in_the_group_alone(make: Make<'_>) {
     let (tell, told) = std::sync::mpsc::channel();
     for n in 1..=200 {
         let tell = tell.clone();
-        let mut new = message(if n % 3 == 0 { 0 } else { n }, None);
+        let mut call = vec![message(if n % 3 == 0 { 0 } else { n }, None)];
         if n % 3 == 0 {
-            new.body = Body::new(&b"MSH|other bytes"[..]);
+            // A conflict, and behind a message that was written already: the store has something to take back.
+            call[0].body = Body::new(&b"MSH|other bytes"[..]);
+            call.insert(0, message(10_000 + n, None));
         }
         subject
             .store
-            .enqueue(Box::new(move || Ok(vec![new])), Box::new(move |result| tell.send((n, result.is_ok())).unwrap()));
+            .enqueue(Box::new(move || Ok(call)), Box::new(move |result| tell.send((n, result.is_ok())).unwrap()));
     }
     drop(tell);
     let results: Vec<(u32, bool)> = told.iter().collect();
