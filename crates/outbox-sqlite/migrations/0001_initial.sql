@@ -23,7 +23,7 @@ CREATE TABLE message (
                             OR state = 'CANCELLED'),
   -- Where a PENDING message stands: first of its lane ('front'), behind others ('waiting'), being sent ('flight'), or
   -- outside its lane until its time ('deferred').
-  place              TEXT    CONSTRAINT message_place_is_known 
+  place              TEXT    CONSTRAINT message_place_is_known
                      CHECK (place = 'front' OR place = 'waiting' OR place = 'flight' OR place = 'deferred'),
   due_at             INTEGER,
   -- The delay that led to due_at: mends it after a jump of the wall clock.
@@ -67,7 +67,7 @@ CREATE INDEX message_delivered_in_lane ON message (lane, seq) WHERE lane IS NOT 
 CREATE INDEX message_due ON message (destination, due_at, seq) WHERE place = 'front';
 CREATE INDEX message_deferred ON message (destination, due_at) WHERE place = 'deferred';
 CREATE INDEX message_in_flight ON message (destination) WHERE place = 'flight';
-CREATE INDEX message_not_delivered ON message (state, seq) 
+CREATE INDEX message_not_delivered ON message (state, seq)
   WHERE state = 'PENDING' OR state = 'HELD' OR state = 'FAILED' OR state = 'CANCELLED';
 CREATE INDEX message_by_delivery ON message (sent_at) WHERE sent_at IS NOT NULL;
 
