@@ -1,5 +1,6 @@
 // `npm run bench [-- --quick] [-- --part NAME]`: measures hl7-outbox and its peers side by side, in one run, round by round
 // in turn. The figures are a report, not a test: a goal that is not reached is printed, and the exit code stays 0.
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +8,7 @@ import { parseArgs } from 'node:util'
 
 import { complain, note, result, step } from '../scripts/lib/terminal.mjs'
 import { npm, prepare, root, whyOutdated } from '../scripts/prepare.mjs'
-import { table } from './lib/figures.mjs'
+import { median, table } from './lib/figures.mjs'
 import { describe, machine } from './lib/machine.mjs'
 import { parts } from './lib/parts.mjs'
 import { folder } from './lib/rounds.mjs'
@@ -47,6 +48,7 @@ async function bench({ chosen, size, asIs }) {
     await prepare()
     await installPeers()
   }
+  settle()
   mkdirSync(folder, { recursive: true })
   const on = machine(folder)
   step('Measuring')
@@ -61,11 +63,22 @@ async function bench({ chosen, size, asIs }) {
   }
   result()
   result(describe(on, relative(root, folder)))
-  result(`median (least … most) of ${size.rounds} interleaved rounds; messages of 1.6 KB`)
+  result(`median (least … most) of ${size.rounds} interleaved rounds; messages of 1.6 KB; ${others(raw)}`)
   result()
   result(table(rows))
   const path = save({ machine: on, size, table: rows, raw })
   note(`every round: ${relative(root, path)}`)
+}
+
+/** A build leaves pages to be written, which would meet the first rounds. */
+function settle() {
+  if (process.platform !== 'win32') spawnSync('sync')
+}
+
+/** How quiet the machine was. A delivery's receiver is a process of its own, so its rounds say nothing of that. */
+function others(raw) {
+  const shares = Object.entries(raw).flatMap(([name, byName]) => (name === 'delivery' ? [] : Object.values(byName).flat().map((each) => each.othersShare)))
+  return shares.length === 0 ? 'delivery only' : `others used ${Math.round(median(shares) * 100)} % of the machine (most ${Math.round(Math.max(...shares) * 100)} %)`
 }
 
 /** The peers are no dependency of the package, so they are installed only here. */

@@ -1,6 +1,7 @@
 // Runs one round of one measurement in a process of its own and in a folder of its own, which is deleted afterwards.
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -11,16 +12,23 @@ const ROUND_MS_MAX = 180_000
 /** Under the project, so that both sides write to its file system and not to a /tmp that may be memory. */
 export const folder = join(dirname(program), 'tmp')
 
+/** Processor time that the machine has spent so far, in ms. */
+const busyMs = () => cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
+
+/** `othersShare` of the answer says how much of the machine was not the round's own: noise, or the receiver of a delivery. */
 export async function round(who, what, options) {
   mkdirSync(folder, { recursive: true })
   const own = mkdtempSync(join(folder, `${who}-`))
+  const [began, busy] = [performance.now(), busyMs()]
   try {
     const child = promisify(execFile)(process.execPath, [program, who, what, JSON.stringify({ folder: own, ...options })], {
       maxBuffer: 64 << 20,
       timeout: ROUND_MS_MAX,
       killSignal: 'SIGKILL',
     })
-    return JSON.parse((await child).stdout)
+    const measured = JSON.parse((await child).stdout)
+    const machineMs = (performance.now() - began) * cpus().length
+    return { ...measured, othersShare: Math.max(0, (busyMs() - busy - measured.processMs) / machineMs) }
   } finally {
     rmSync(own, { recursive: true, force: true })
   }
