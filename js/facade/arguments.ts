@@ -7,15 +7,6 @@ import { types } from 'node:util'
 import { Hl7OutboxError } from '../error.js'
 import type { FlatOptions } from './native.js'
 
-export interface EnqueueOptions {
-  destination?: string
-  destinations?: string[]
-  orderingKey?: string | null
-  tags?: Record<string, string>
-  notBefore?: Date | string
-  maxAttempts?: number
-}
-
 const HINT = 'Correct the named argument. Nothing was stored.'
 
 export function wrong(what: string): Hl7OutboxError {

@@ -135,22 +135,7 @@ pub fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn verdict(outcome: Outcome) -> Verdict {
-        crate::acknowledgement::Verdict {
-            outcome,
-            row: crate::acknowledgement::Row::NotDelivered,
-            acknowledged: true,
-            warning: None,
-            alarm: None,
-            http_status: None,
-            ack_code: None,
-            err_codes: Vec::new(),
-            code: String::new(),
-            retry_after: None,
-            read_on: false,
-        }
-    }
+    use crate::acknowledgement::verdict_of as verdict;
 
     #[test]
     fn the_default_curve_in_seconds() {

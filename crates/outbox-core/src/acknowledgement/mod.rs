@@ -37,3 +37,5 @@ pub use safe_code::{ERR_CODE_BYTES_MAX, ERR_CODES_MAX};
 pub use seen::{Asked, MllpEnd, Seen};
 pub use table::{ROWS, RowEntry};
 pub use verdict::Verdict;
+#[cfg(test)]
+pub(crate) use verdict::verdict_of;

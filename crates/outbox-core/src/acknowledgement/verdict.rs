@@ -37,6 +37,24 @@ pub struct Verdict {
     pub read_on: bool,
 }
 
+/// A verdict of which only the outcome matters, for the tests of those who act on verdicts.
+#[cfg(test)]
+pub(crate) fn verdict_of(outcome: Outcome) -> Verdict {
+    Verdict {
+        outcome,
+        row: Row::NotDelivered,
+        acknowledged: outcome == Outcome::Accepted,
+        warning: None,
+        alarm: None,
+        http_status: None,
+        ack_code: None,
+        err_codes: Vec::new(),
+        code: String::new(),
+        retry_after: None,
+        read_on: false,
+    }
+}
+
 /// The values of [`Verdict::warning`].
 pub(super) mod warning {
     pub(crate) const ID_CUT: &str = "ack-id-cut";

@@ -106,22 +106,7 @@ impl Open {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn verdict(outcome: Outcome) -> Verdict {
-        crate::acknowledgement::Verdict {
-            outcome,
-            row: crate::acknowledgement::Row::NotDelivered,
-            acknowledged: true,
-            warning: None,
-            alarm: None,
-            http_status: None,
-            ack_code: None,
-            err_codes: Vec::new(),
-            code: String::new(),
-            retry_after: None,
-            read_on: false,
-        }
-    }
+    use crate::acknowledgement::verdict_of as verdict;
 
     #[test]
     fn one_unreachable_attempt_opens_it_and_one_probe_at_a_time_goes_out_at_growing_intervals() {
