@@ -12,9 +12,9 @@ pub(crate) fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC, for JSON.
+/// RFC 3339 in UTC, for JSON. Always with six decimals, so that the texts sort as the moments do.
 pub(crate) fn rfc3339(us: i64) -> String {
-    Timestamp::from_microsecond(us).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+    format!("{:.6}", Timestamp::from_microsecond(us).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 /// HL7 DTM with its zone: `20300102030405+0000`.
@@ -39,5 +39,12 @@ mod tests {
         super::push_dtm(&mut dtm, us);
         assert_eq!(dtm, b"20300102030405+0000");
         assert_eq!(super::rfc3339(us), "2030-01-02T03:04:05.000006Z");
+    }
+
+    #[test]
+    fn texts_sort_as_the_moments_do() {
+        let texts: Vec<String> =
+            [1_893_553_445_123_000, 1_893_553_445_123_456, 1_893_553_445_124_000].map(super::rfc3339).into();
+        assert!(texts.is_sorted(), "{texts:?}");
     }
 }
