@@ -21,7 +21,7 @@ export async function round(who, what, options) {
   const own = mkdtempSync(join(folder, `${who}-`))
   const [began, busy] = [performance.now(), busyMs()]
   try {
-    const child = promisify(execFile)(process.execPath, [program, who, what, JSON.stringify({ folder: own, ...options })], {
+    const child = promisify(execFile)(process.execPath, ['--expose-gc', program, who, what, JSON.stringify({ folder: own, ...options })], {
       maxBuffer: 64 << 20,
       timeout: ROUND_MS_MAX,
       killSignal: 'SIGKILL',
