@@ -4,10 +4,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const program = join(dirname(fileURLToPath(import.meta.url)), '..', 'measure.mjs')
 const ROUND_MS_MAX = 180_000
+const LOOKS_MAX = 20
+const LOOK_MS = 200
+const QUIET_SHARE = 0.1
 
 /** Under the project, so that both sides write to its file system and not to a /tmp that may be memory. */
 export const folder = join(dirname(program), 'tmp')
@@ -15,10 +19,20 @@ export const folder = join(dirname(program), 'tmp')
 /** Processor time that the machine has spent so far, in ms. */
 const busyMs = () => cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
 
+/** Waits until others leave the machine alone, but not for long: a burst of theirs is over in seconds, a build is not. */
+async function quiet() {
+  for (let n = 0; n < LOOKS_MAX; n++) {
+    const before = busyMs()
+    await sleep(LOOK_MS)
+    if (busyMs() - before < LOOK_MS * cpus().length * QUIET_SHARE) return
+  }
+}
+
 /** `othersShare` of the answer says how much of the machine was not the round's own: noise, or the receiver of a delivery. */
 export async function round(who, what, options) {
   mkdirSync(folder, { recursive: true })
   const own = mkdtempSync(join(folder, `${who}-`))
+  await quiet()
   const [began, busy] = [performance.now(), busyMs()]
   try {
     const child = promisify(execFile)(process.execPath, ['--expose-gc', program, who, what, JSON.stringify({ folder: own, ...options })], {
