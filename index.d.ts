@@ -10,7 +10,7 @@
 export type Status = 'PENDING' | 'HELD' | 'SENT' | 'ACKNOWLEDGED' | 'FAILED' | 'CANCELLED'
 /** What one attempt came to. */
 export type Outcome = 'accepted' | 'rejected' | 'retry' | 'unreachable' | 'throttled' | 'indeterminate' | 'misconfigured'
-/** Between lanes; every message is `routine` for now. */
+/** Between lanes: `urgent` counts as 15 minutes older than it is, so that nothing starves. Within a lane it changes nothing. */
 export type Priority = 'routine' | 'urgent'
 
 export interface OutboxConfig {
@@ -57,8 +57,17 @@ export interface DestinationConfig {
   rateLimit?: { perSecond: number; burst?: number } | null
   /** connectMs default 10,000; totalMs default 120,000: nobody waits for it, and shorter makes duplicates. */
   timeouts?: { connectMs?: number; totalMs?: number }
-  /** scheduleMs default 30 s, 1, 2, 5, 10, 30 min, 1 h (the last repeats); jitter default 0.2; maxAttempts default 12; maxIndeterminate default 10. */
-  retry?: { scheduleMs?: number[]; jitter?: number; maxAttempts?: number; maxIndeterminate?: number }
+  /** scheduleMs default 30 s, 1, 2, 5, 10, 30 min, 1 h (the last repeats); jitter default 0.2; maxAttempts default 12; maxIndeterminate default 10; expiresInMs default null. `exponential` instead of scheduleMs: firstMs, times factor (default 2), up to capMs. */
+  retry?: {
+    scheduleMs?: number[]
+    exponential?: { firstMs: number; factor?: number; capMs: number }
+    jitter?: number
+    maxAttempts?: number
+    maxIndeterminate?: number
+    expiresInMs?: number | null
+  }
+  /** What a dead letter does to its lane: 'continue' (default), or 'hold': it waits for a person. */
+  afterFailure?: 'continue' | 'hold'
   /** 'patient' (PID-3, default), a field path such as 'PV1-19', or null for no order. */
   orderBy?: string | null
   /** A 2xx without an HL7 acknowledgement does not count as accepted. */
@@ -80,6 +89,12 @@ export interface EnqueueOptions {
   notBefore?: Date | string
   /** This message's own limit of counted attempts. */
   maxAttempts?: number
+  /** Its lane goes before routine ones. */
+  priority?: Priority
+  /** Stored as HELD, not sent until releaseMessages. */
+  hold?: boolean
+  /** Instead of the destination's retry.expiresInMs; null for never. Counted from enqueue, notBefore, release or manual retry, whichever is latest. */
+  expiresInMs?: number | null
 }
 
 /** A message that is on disk. */
@@ -133,6 +148,8 @@ export interface Message {
   sentAt: string | null
   acknowledgedAt: string | null
   updatedAt: string
+  /** When purgeMessages removed its content, if it did; status and control id stay known. */
+  purgedAt?: string
 }
 
 export interface Attempt {
@@ -252,11 +269,31 @@ export function getHealth(): Promise<Health>
 export function retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
 /** Withdraws what was not delivered. One in flight is withdrawn unless the receiver accepts it. */
 export function cancelMessages(filter: MessageFilter, by: By): Promise<Changed>
+/** PENDING becomes HELD, outside its lane, until released. */
+export function holdMessages(filter: MessageFilter, by: By): Promise<Changed>
+/** HELD becomes PENDING, in its old place in the lane. Overtaken ones are left (code OVERTAKEN) unless allowOvertaken. */
+export function releaseMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
+/** Sends delivered messages again, byte for byte, marked possibleDuplicate. Overtaken ones are left unless allowOvertaken. */
+export function resendMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
+/** A corrected message (new MSH-10) takes the lane place of a FAILED or HELD one, which becomes CANCELLED. Labels and priority are taken over. */
+export function replaceMessage(id: string, message: string | Uint8Array, by: By): Promise<Enqueued>
+/** Removes content, attempts and answers for good; what was not delivered is cancelled first. Status and control id stay known. */
+export function purgeMessages(filter: MessageFilter, by: By): Promise<Changed>
+/** Kept in the file, wins over the start configuration until resetDestination, reaches queued messages and other processes within a second. No credentials. */
+export function configureDestination(name: string, patch: Partial<DestinationConfig>, by: By): Promise<void>
+export function resetDestination(name: string, by: By): Promise<void>
 /** In the file: it holds in every process, and after a restart. */
 export function pauseDestination(name: string, by: By): Promise<void>
 export function resumeDestination(name: string, by: By): Promise<void>
 /** Changes committed by this process, after the commit, at least once. Returns the unsubscriber. */
 export function onStatusChange(listener: (change: StatusChange) => void): () => void
+
+/**
+ * Durable, in commit order, at least once, of all processes; from the oldest kept unless `after` is given; ends when aborted.
+ * A name in `consumer` keeps its own cursor and has one active reader among all processes; the others wait for their turn.
+ * Older than what is kept: ERR_CURSOR_EXPIRED, with a fresh `cursor`.
+ */
+export function statusChanges(options?: { after?: string; consumer?: string; signal?: AbortSignal }): AsyncIterable<StatusChange>
 
 /** The same surface on an explicit file, for tests and for several files. */
 export class Outbox {
@@ -274,6 +311,14 @@ export class Outbox {
   getHealth: typeof getHealth
   retryMessages: typeof retryMessages
   cancelMessages: typeof cancelMessages
+  holdMessages: typeof holdMessages
+  releaseMessages: typeof releaseMessages
+  resendMessages: typeof resendMessages
+  replaceMessage: typeof replaceMessage
+  purgeMessages: typeof purgeMessages
+  configureDestination: typeof configureDestination
+  resetDestination: typeof resetDestination
+  statusChanges: typeof statusChanges
   pauseDestination: typeof pauseDestination
   resumeDestination: typeof resumeDestination
   onStatusChange: typeof onStatusChange
@@ -286,4 +331,6 @@ export class Hl7OutboxError extends Error {
   readonly segment?: string | null
   readonly field?: number | null
   readonly position?: number
+  /** With ERR_CURSOR_EXPIRED: where to go on. */
+  readonly cursor?: string
 }

@@ -31,11 +31,22 @@ export const getStats = rejecting('getStats')
 export const getHealth = rejecting('getHealth')
 export const retryMessages = rejecting('retryMessages')
 export const cancelMessages = rejecting('cancelMessages')
+export const holdMessages = rejecting('holdMessages')
+export const releaseMessages = rejecting('releaseMessages')
+export const resendMessages = rejecting('resendMessages')
+export const replaceMessage = rejecting('replaceMessage')
+export const purgeMessages = rejecting('purgeMessages')
+export const configureDestination = rejecting('configureDestination')
+export const resetDestination = rejecting('resetDestination')
 export const pauseDestination = rejecting('pauseDestination')
 export const resumeDestination = rejecting('resumeDestination')
 
 export function onStatusChange(): never {
   throw unsupported('onStatusChange')
+}
+
+export function statusChanges(): never {
+  throw unsupported('statusChanges')
 }
 
 // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- it has to look like the real class to whoever imports it

@@ -42,6 +42,14 @@ export function count(value: unknown, name: string): number {
   return value
 }
 
+/** A duration: whole milliseconds, at least one. */
+function milliseconds(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
+    throw wrong(`\`${name}\` must be a whole number of milliseconds, at least 1`)
+  }
+  return value
+}
+
 export function object(value: unknown, name: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(`\`${name}\` must be an object, not ${kind(value)}`)
   return value as Record<string, unknown>
@@ -110,6 +118,18 @@ function option(flat: FlatOptions, name: string, given: unknown): void {
       break
     case 'maxAttempts':
       flat.maxAttempts = count(given, name)
+      break
+    case 'priority':
+      if (given !== 'routine' && given !== 'urgent') throw wrong('`priority` must be "routine" or "urgent"')
+      flat.urgent = given === 'urgent'
+      break
+    case 'hold':
+      if (typeof given !== 'boolean') throw wrong(`\`hold\` must be true or false, not ${kind(given)}`)
+      flat.hold = given
+      break
+    case 'expiresInMs':
+      if (given === null) flat.neverExpires = true
+      else flat.expiresInMs = milliseconds(given, name)
       break
     default:
       throw wrong(`\`${name}\` is not an option of enqueueHl7`)

@@ -6,6 +6,7 @@ export type { ErrorCode, OutcomeRow } from './codes.js'
 export { Outbox } from './outbox.js'
 export {
   cancelMessages,
+  configureDestination,
   enqueueHl7,
   enqueueHl7Batch,
   getAnswer,
@@ -14,12 +15,19 @@ export {
   getMessage,
   getMessageContent,
   getStats,
+  holdMessages,
   listMessages,
   onStatusChange,
   pauseDestination,
+  purgeMessages,
+  releaseMessages,
+  replaceMessage,
+  resendMessages,
+  resetDestination,
   resumeDestination,
   retryMessages,
   startOutbox,
+  statusChanges,
   stopOutbox,
 } from './process.js'
 export { startReceiver } from './receiver.js'

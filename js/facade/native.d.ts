@@ -27,16 +27,22 @@ export declare class NativeOutbox {
   stats(filter: string): Promise<string>
   /** Health; JSON. */
   health(): Promise<string>
-  /** Retries messages; JSON in, JSON out. */
-  retry(filter: string, by: string): Promise<string>
-  /** Cancels messages; JSON in, JSON out. */
-  cancel(filter: string, by: string): Promise<string>
-  /** Pauses a destination. */
-  pause(destination: string, by: string): Promise<string>
-  /** Resumes a destination. */
-  resume(destination: string, by: string): Promise<string>
-  /** Puts on record that somebody looks at a message, or at the answer of one of its attempts. */
-  reveal(id: string, attempt: number | undefined | null, by: string): Promise<string>
+  /** Carries out an order of a person, by its name; JSON in, JSON out. */
+  command(name: string, argument: string, by: string): Promise<string>
+  /** Changes a destination's configuration while running; the patch as JSON, or none to take all changes back. */
+  configure(destination: string, patch: string | undefined | null, by: string): Promise<void>
+  /** Stores a corrected message in the lane place of a refused one. */
+  replace(id: string, message: Uint8Array | string, by: string): Promise<import('../../index.js').Enqueued>
+  /** Changes after a cursor; JSON. */
+  changes(after: string | undefined | null, limit: number): Promise<string>
+  /** Becomes the one reader of the changes under a name; `false` while another is it. */
+  holdConsumer(name: string): Promise<boolean>
+  /** Gives the name back; `false` if it was not held here. */
+  releaseConsumer(name: string): boolean
+  /** Where a named reader has come to. */
+  consumer(name: string): Promise<string | null>
+  /** Remembers where a named reader has come to. */
+  noteConsumer(name: string, cursor: string): Promise<void>
   /** Begins or ends to hear changes of status in this environment. */
   listen(on: boolean): void
   /** Closes; resolves with whether every attempt ended within the time. */
@@ -83,6 +89,14 @@ export interface FlatOptions {
   notBefore?: string
   /** Limit of counted attempts. */
   maxAttempts?: number
+  /** Whether its lane goes first. */
+  urgent?: boolean
+  /** Stored as HELD. */
+  hold?: boolean
+  /** How long it may wait. */
+  expiresInMs?: number
+  /** `expiresInMs: null`. */
+  neverExpires?: boolean
 }
 
 /** Every row of the outcome table, as JSON; docs/outcomes.md is made from it. */

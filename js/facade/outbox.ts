@@ -3,6 +3,7 @@ import type {
   Attempt,
   By,
   Changed,
+  DestinationConfig,
   Enqueued,
   EnqueueOptions,
   Health,
@@ -16,6 +17,7 @@ import type {
 import { Hl7OutboxError } from '../error.js'
 import * as check from './arguments.js'
 import { forget, listen, native, unlisten } from './bind.js'
+import { changes } from './changes.js'
 import type { StatusListener } from './bind.js'
 import type { NativeOutbox } from './native.js'
 
@@ -116,7 +118,7 @@ export class Outbox {
 
   getMessageContent(id: string, by?: By): Promise<Uint8Array | null> {
     return ask(async () => {
-      if (by !== undefined) await this.#native.reveal(check.text(id, 'id'), undefined, check.by(by))
+      if (by !== undefined) await this.#command('reveal', { id: check.text(id, 'id') }, check.by(by))
       return this.#native.content(check.text(id, 'id'))
     })
   }
@@ -127,7 +129,7 @@ export class Outbox {
 
   getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | null> {
     return ask(async () => {
-      if (by !== undefined) await this.#native.reveal(check.text(id, 'id'), check.count(n, 'n'), check.by(by))
+      if (by !== undefined) await this.#command('reveal', { id: check.text(id, 'id'), attempt: check.count(n, 'n') }, check.by(by))
       return this.#native.answer(check.text(id, 'id'), check.count(n, 'n'))
     })
   }
@@ -152,23 +154,66 @@ export class Outbox {
   }
 
   retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
-    return ask(async () => parse<Changed>(await this.#native.retry(check.filter(check.object(filter, 'filter')), check.by(by, ['allowOvertaken']))))
+    return this.#bulk('retry', filter, by, true)
   }
 
   cancelMessages(filter: MessageFilter, by: By): Promise<Changed> {
-    return ask(async () => parse<Changed>(await this.#native.cancel(check.filter(check.object(filter, 'filter')), check.by(by))))
+    return this.#bulk('cancel', filter, by)
+  }
+
+  holdMessages(filter: MessageFilter, by: By): Promise<Changed> {
+    return this.#bulk('hold', filter, by)
+  }
+
+  releaseMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
+    return this.#bulk('release', filter, by, true)
+  }
+
+  resendMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
+    return this.#bulk('resend', filter, by, true)
+  }
+
+  purgeMessages(filter: MessageFilter, by: By): Promise<Changed> {
+    return this.#bulk('purge', filter, by)
+  }
+
+  replaceMessage(id: string, message: string | Uint8Array, by: By): Promise<Enqueued> {
+    return ask(() => this.#native.replace(check.text(id, 'id'), check.message(message), check.by(by)))
   }
 
   pauseDestination(name: string, by: By): Promise<void> {
     return ask(async () => {
-      await this.#native.pause(check.text(name, 'name'), check.by(by))
+      await this.#command('pause', { destination: check.text(name, 'name') }, check.by(by))
     })
   }
 
   resumeDestination(name: string, by: By): Promise<void> {
     return ask(async () => {
-      await this.#native.resume(check.text(name, 'name'), check.by(by))
+      await this.#command('resume', { destination: check.text(name, 'name') }, check.by(by))
     })
+  }
+
+  configureDestination(name: string, patch: Partial<DestinationConfig>, by: By): Promise<void> {
+    return ask(() => this.#native.configure(check.text(name, 'name'), check.json(check.plain(patch, 'patch'), 'patch'), check.by(by)))
+  }
+
+  resetDestination(name: string, by: By): Promise<void> {
+    return ask(() => this.#native.configure(check.text(name, 'name'), undefined, check.by(by)))
+  }
+
+  #bulk(name: string, filter: MessageFilter, by: By, overtaking = false): Promise<Changed> {
+    return ask(async () => {
+      const argument = check.filter(check.object(filter, 'filter'))
+      return parse<Changed>(await this.#native.command(name, argument, check.by(by, overtaking ? ['allowOvertaken'] : [])))
+    })
+  }
+
+  #command(name: string, argument: Record<string, unknown>, by: string): Promise<string> {
+    return this.#native.command(name, JSON.stringify(argument), by)
+  }
+
+  statusChanges(options: { after?: string; consumer?: string; signal?: AbortSignal } = {}): AsyncIterable<StatusChange> {
+    return changes(this.#native, (listener) => this.onStatusChange(listener), options)
   }
 
   onStatusChange(listener: (change: StatusChange) => void): () => void {

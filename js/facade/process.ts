@@ -97,6 +97,10 @@ export function onStatusChange(listener: (change: StatusChange) => void): () => 
   }
 }
 
+export async function* statusChanges(options?: Parameters<Outbox['statusChanges']>[0]): AsyncGenerator<StatusChange, void, void> {
+  yield* current().statusChanges(options)
+}
+
 export const enqueueHl7 = (message: string | Uint8Array, options?: EnqueueOptions): ReturnType<Outbox['enqueueHl7']> =>
   call((outbox) => outbox.enqueueHl7(message, options))
 
@@ -117,5 +121,12 @@ export const getStats = method('getStats')
 export const getHealth = method('getHealth')
 export const retryMessages = method('retryMessages')
 export const cancelMessages = method('cancelMessages')
+export const holdMessages = method('holdMessages')
+export const releaseMessages = method('releaseMessages')
+export const resendMessages = method('resendMessages')
+export const replaceMessage = method('replaceMessage')
+export const purgeMessages = method('purgeMessages')
+export const configureDestination = method('configureDestination')
+export const resetDestination = method('resetDestination')
 export const pauseDestination = method('pauseDestination')
 export const resumeDestination = method('resumeDestination')

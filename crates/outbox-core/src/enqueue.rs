@@ -3,6 +3,7 @@
 //! Pure, and run on the store's thread (`store::Prepare`), so a call costs the JS thread a copy and nothing more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -10,7 +11,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Destination, OrderBy, Settings};
 use crate::error::{OutboxError, code};
 use crate::hl7::{self, Envelope, Message, Source};
-use crate::message::{Body, LaneKey, MessageId, NewMessage, Tags};
+use crate::message::{Body, Expiry, LaneKey, NewMessage, Priority, Tags};
+use crate::status::MessageView;
 
 /// Most labels of a message.
 pub const TAGS_MAX: usize = 8;
@@ -39,6 +41,15 @@ pub struct EnqueueOptions {
     /// Searchable labels.
     #[serde(default)]
     pub tags: Tags,
+    /// Which lanes go first.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Stored as HELD: not sent until a person releases it.
+    #[serde(default)]
+    pub hold: bool,
+    /// Instead of the destination's `retry.expiresInMs`; `Some(None)` for never.
+    #[serde(default, deserialize_with = "crate::config::given")]
+    pub expires_in_ms: Option<Option<u64>>,
     /// ISO time before which it is not sent.
     pub not_before: Option<String>,
     /// Its own limit of counted attempts.
@@ -53,6 +64,17 @@ pub struct EnqueueRequest {
     pub source: Source,
     /// The caller's options.
     pub options: EnqueueOptions,
+}
+
+impl EnqueueRequest {
+    /// A correction of `old`: for the same receiver, with its labels and priority.
+    #[must_use]
+    pub fn in_place_of(mut self, old: &MessageView) -> Self {
+        self.options.destination = Some(old.destination.clone());
+        self.options.tags.clone_from(&old.tags);
+        self.options.priority = old.priority;
+        self
+    }
 }
 
 /// Prepares all messages of one call. With several, an error says which one is wrong; none is stored then.
@@ -89,6 +111,9 @@ fn prepare_one(
     if options.max_attempts == Some(0) {
         return Err(option("`maxAttempts` must be at least 1"));
     }
+    if options.expires_in_ms == Some(Some(0)) {
+        return Err(option("`expiresInMs` must be at least 1, or null"));
+    }
     let not_before = match options.not_before.as_deref() {
         None => None,
         Some(text) => Some(Timestamp::from_iso(text).ok_or_else(|| option("`notBefore` is not a date"))?),
@@ -107,14 +132,16 @@ fn prepare_one(
     let body = Body::new(envelope.bytes);
     for (destination, (lane, warning)) in destinations.iter().zip(lanes) {
         into.push(NewMessage {
-            id: MessageId::new(now),
             destination: Arc::clone(&destination.name),
             control_id: envelope.control_id.clone(),
             message_type: envelope.message_type.clone(),
             lane,
             body: body.clone(),
             tags: options.tags.clone(),
+            priority: options.priority,
+            hold: options.hold,
             not_before: not_before.filter(|at| *at > now),
+            expires: expiry(options.expires_in_ms),
             max_attempts: options.max_attempts,
             application_ack,
             batch_place,
@@ -122,6 +149,15 @@ fn prepare_one(
         });
     }
     Ok(())
+}
+
+#[expect(clippy::option_option, reason = "three cases: absent, null, a value")]
+fn expiry(given: Option<Option<u64>>) -> Expiry {
+    match given {
+        None => Expiry::AsDestination,
+        Some(None) => Expiry::Never,
+        Some(Some(ms)) => Expiry::After(Duration::from_millis(ms)),
+    }
 }
 
 fn check_tags(tags: &Tags) -> Result<(), OutboxError> {

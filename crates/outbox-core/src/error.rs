@@ -89,6 +89,8 @@ codes! {
         "Correct the named argument. Nothing was stored.";
     ERR_MESSAGE_ID, Caller, false, "The message id is not one that enqueueHl7 gave.", "Pass the `id` of an Enqueued or a Message.";
     ERR_CURSOR, Caller, false, "The cursor is not one that this function gave.", "Pass `nextCursor` unchanged, or start without a cursor.";
+    ERR_CURSOR_EXPIRED, Caller, false, "Changes after that cursor are no longer kept; `error.cursor` is the oldest place that is.",
+        "Go on from `error.cursor`, and compare your copy with listMessages: what lies between is not told again.";
     ERR_UNKNOWN_DESTINATION, Caller, false, "No destination of that name is configured.",
         "Use a configured name, or add the destination to the configuration.";
     ERR_DESTINATION_REQUIRED, Caller, false, "Several destinations are configured and none is the default.",
@@ -138,12 +140,14 @@ pub struct OutboxError {
     pub field: Option<u16>,
     /// The byte offset, for a refused HL7 message.
     pub position: Option<usize>,
+    /// Where to go on, when a cursor is too old.
+    pub cursor: Option<String>,
 }
 
 impl OutboxError {
     /// An error with words of its own.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), segment: None, field: None, position: None }
+        Self { code, message: message.into(), segment: None, field: None, position: None, cursor: None }
     }
 
     /// An error that says no more than its code does.
@@ -181,6 +185,7 @@ impl From<Hl7Problem> for OutboxError {
             segment: problem.segment().map(str::to_owned),
             field: problem.field(),
             position: Some(problem.position()),
+            cursor: None,
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub leader: Option<Leader>,
     /// Whether it is this process.
     pub leads: bool,
+    /// Changes of destinations' configurations that this process cannot follow, and why.
+    pub refused: &'a BTreeMap<String, String>,
     /// What last went wrong while standing for the lead.
     pub trouble: Option<String>,
     /// Now.
@@ -76,6 +78,13 @@ pub fn assess(facts: &Facts<'_>) -> Health {
             "If the process is stopped, continue or end it; another takes over as soon as it is gone.",
         ),
         Some(_) => {}
+    }
+    for (name, why) in facts.refused {
+        problems.degraded(
+            "configuration",
+            format!("a change of `{name}` at run time cannot be followed in this process: {why}"),
+            "Correct it with configureDestination, or take it back with resetDestination.",
+        );
     }
     if facts.info.disk_free_bytes < DISK_LOW_BYTES {
         problems.degraded(

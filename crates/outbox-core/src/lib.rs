@@ -24,4 +24,5 @@ pub mod config;
 pub mod error;
 pub mod event;
 pub mod health;
+mod live;
 pub mod outbox;

@@ -4,25 +4,39 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::error::{OutboxError, code};
 use crate::hl7::AckCondition;
 
-/// Our identifier of a message: a `UUIDv7`, opaque to callers. Order never depends on it.
+/// Our identifier of a message: a `UUIDv7`, opaque to callers. Order never depends on it. Its last bytes carry the message's
+/// number in its file, so that a store finds the message without an index of ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MessageId(Uuid);
 
+/// Bytes of an id that hold the number: a million messages a second for twelve days.
+const SEQ_BYTES: usize = 5;
+
 impl MessageId {
-    /// A new identifier that carries `now`, so that ids of one file sort roughly by age.
-    pub fn new(now: Timestamp) -> Self {
+    /// The identifier of message number `seq`, stored at `now`. What is left of the sixteen bytes is random, so that an id of
+    /// another file is not taken for one of this.
+    pub fn new(now: Timestamp, seq: i64) -> Self {
         let mut random = [0_u8; 10];
-        fastrand::fill(&mut random);
+        fastrand::fill(&mut random[..10 - SEQ_BYTES]);
+        random[10 - SEQ_BYTES..].copy_from_slice(&seq.to_be_bytes()[8 - SEQ_BYTES..]);
         Self(uuid::Builder::from_unix_timestamp_millis(u64::try_from(now.0).unwrap_or(0), &random).into_uuid())
+    }
+
+    /// The number that it carries.
+    pub fn seq(&self) -> i64 {
+        let mut seq = [0_u8; 8];
+        seq[8 - SEQ_BYTES..].copy_from_slice(&self.0.as_bytes()[16 - SEQ_BYTES..]);
+        i64::from_be_bytes(seq)
     }
 
     /// The sixteen bytes as stored.
@@ -109,14 +123,41 @@ impl fmt::Debug for LaneKey {
     }
 }
 
+/// Which lanes go first when several could. Within a lane it changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// In its turn.
+    #[default]
+    Routine,
+    /// Its lane goes before routine ones that have not waited [`Priority::HEAD_START`] longer.
+    Urgent,
+}
+
+impl Priority {
+    /// By how much an urgent message is treated as older than it is. A routine lane that has waited so much longer goes
+    /// first: nothing starves.
+    pub const HEAD_START: Duration = Duration::from_secs(15 * 60);
+}
+
+/// How long a message may wait. Looked at when it is claimed, never while it is in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// As its destination says.
+    #[default]
+    AsDestination,
+    /// For ever.
+    Never,
+    /// So long after it was stored, fell due for the first time, was released, or was last retried by a person.
+    After(Duration),
+}
+
 /// Searchable labels of a message, such as a school's or a visit's number.
 pub type Tags = BTreeMap<String, String>;
 
 /// A message that was read and checked, ready to be stored.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// Given before the commit; forgotten when the message turns out to be a duplicate.
-    pub id: MessageId,
     /// The receiver's configured name.
     pub destination: Arc<str>,
     /// MSH-10.
@@ -129,8 +170,14 @@ pub struct NewMessage {
     pub body: Body,
     /// Searchable labels.
     pub tags: Tags,
+    /// Whether its lane goes before others.
+    pub priority: Priority,
+    /// Stored as HELD, to be sent when a person releases it.
+    pub hold: bool,
     /// Not to be sent, and not standing in its lane, before this time.
     pub not_before: Option<Timestamp>,
+    /// How long it may wait before it becomes a dead letter.
+    pub expires: Expiry,
     /// This message's own limit of counted attempts, if the caller gave one.
     pub max_attempts: Option<u32>,
     /// MSH-16: when an application acknowledgement is asked for.
@@ -155,8 +202,9 @@ mod tests {
 
     #[test]
     fn an_id_reads_back_and_sorts_by_its_time() {
-        let early = MessageId::new(Timestamp(1_000));
-        let late = MessageId::new(Timestamp(2_000));
+        let early = MessageId::new(Timestamp(1_000), 7_000_000_000);
+        let late = MessageId::new(Timestamp(2_000), 3);
+        assert_eq!((early.seq(), late.seq()), (7_000_000_000, 3));
         assert_eq!(early.to_string().parse::<MessageId>().ok(), Some(early));
         assert!(early.as_bytes() < late.as_bytes());
         assert!("not-an-id".parse::<MessageId>().is_err());

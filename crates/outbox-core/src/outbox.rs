@@ -9,18 +9,20 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::config::{Destination, Settings};
-use crate::dispatch::election::Election;
-use crate::dispatch::{Dispatcher, Parts};
+use crate::dispatch::election::{Election, Reading};
+use crate::dispatch::{Dispatcher, Dispatching, Follow, Parts, Way};
 use crate::enqueue::{self, EnqueueRequest};
 use crate::error::{OutboxError, code};
+use crate::event::StatusChange;
 use crate::health::{self, Facts};
+use crate::live::Live;
 use crate::message::MessageId;
 use crate::status::{AttemptView, Changed, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
-use crate::store::{Admitted, By, Command, DestinationRecord, Done, MessageRef, Store};
+use crate::store::{Admitted, By, Command, DestinationRecord, Done, MessageRef, Store, wait};
 use crate::transport::Transport;
 
 /// How a transport is made for a destination; fails when its certificates cannot be used.
-pub type Connect = Box<dyn Fn(&Destination) -> Result<Arc<dyn Transport>, OutboxError> + Send>;
+pub type Connect = Arc<dyn Fn(&Destination) -> Result<Arc<dyn Transport>, OutboxError> + Send + Sync>;
 
 /// What an outbox is made of.
 pub struct OutboxParts {
@@ -40,7 +42,8 @@ pub struct OutboxParts {
 
 /// An open outbox. Dropping it without [`Outbox::stop`] loses nothing: everything accepted is committed or refused.
 pub struct Outbox {
-    settings: Arc<Settings>,
+    live: Arc<Live>,
+    connect: Connect,
     store: Arc<dyn Store>,
     election: Arc<dyn Election>,
     clock: Arc<dyn Clock>,
@@ -51,28 +54,28 @@ impl Outbox {
     /// Checks that every destination can be set up, then stands for the lead unless configured not to.
     pub fn start(parts: OutboxParts) -> Result<Self, OutboxError> {
         let OutboxParts { settings, store, election, clock, runtime, connect } = parts;
-        let mut destinations = Vec::with_capacity(settings.destinations.len());
-        for destination in settings.destinations.values() {
-            destinations.push((Arc::clone(destination), connect(destination)?));
+        let live = Arc::new(Live::new(settings));
+        // What persons changed holds from the first message on.
+        live.follow(wait(|done| store.patches(done))?, |destination| connect(destination).map(drop));
+        let mut destinations = Vec::new();
+        for destination in live.present().destinations.values() {
+            destinations.push(Way { destination: Arc::clone(destination), transport: connect(destination)? });
         }
-        let dispatcher = if settings.dispatch {
-            let parts = Parts {
-                store: Arc::clone(&store),
-                election: Arc::clone(&election),
-                clock: Arc::clone(&clock),
-                runtime,
-                destinations,
-            };
-            Some(Arc::new(Dispatcher::start(parts)?))
-        } else {
-            None
-        };
-        Ok(Self { settings: Arc::new(settings), store, election, clock, dispatcher: Mutex::new(dispatcher) })
+        let dispatcher = Dispatcher::start(Parts {
+            store: Arc::clone(&store),
+            election: Arc::clone(&election),
+            clock: Arc::clone(&clock),
+            runtime,
+            destinations,
+            stands: live.base().dispatch,
+            follow: follower(&live, &connect, &store),
+        })?;
+        Ok(Self { live, connect, store, election, clock, dispatcher: Mutex::new(Some(Arc::new(dispatcher))) })
     }
 
-    /// What is in force.
+    /// The settings of the start.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        self.live.base()
     }
 
     fn dispatcher(&self) -> Option<Arc<Dispatcher>> {
@@ -81,7 +84,7 @@ impl Outbox {
 
     /// Stores the messages of one call, all or none. `done` is called after the commit.
     pub fn enqueue(&self, requests: Vec<EnqueueRequest>, done: Done<Vec<Admitted>>) {
-        let (settings, clock, dispatcher) = (Arc::clone(&self.settings), Arc::clone(&self.clock), self.dispatcher());
+        let (settings, clock, dispatcher) = (self.live.present(), Arc::clone(&self.clock), self.dispatcher());
         self.store.enqueue(
             Box::new(move || enqueue::prepare(&settings, clock.as_ref(), requests)),
             Box::new(move |result| {
@@ -106,7 +109,7 @@ impl Outbox {
         });
         let unconfigured = match &command {
             Command::Pause { destination } | Command::Resume { destination } => {
-                (!self.settings.destinations.contains_key(destination)).then(|| destination.clone())
+                (!self.settings().destinations.contains_key(destination)).then(|| destination.clone())
             }
             _ => None,
         };
@@ -118,6 +121,88 @@ impl Outbox {
             Ok(_) => done(Err(OutboxError::plain(code::ERR_UNKNOWN_DESTINATION))),
             Err(error) => done(Err(error)),
         }));
+    }
+
+    /// Changes a destination's configuration, in the file: for every process, for messages that wait already, and after a
+    /// restart. The change is tried first. `None` takes all changes back.
+    pub fn configure(&self, name: String, patch: Option<String>, by: By, done: Done<()>) {
+        let (live, connect, store) = (Arc::clone(&self.live), Arc::clone(&self.connect), Arc::clone(&self.store));
+        let dispatcher = self.dispatcher();
+        let commands = Arc::clone(&self.store);
+        // On a thread of the store: certificates are read from files.
+        self.store.patches(Box::new(move |patches| {
+            let tried = patches.and_then(|_| connect(&live.tried(&name, patch.as_deref())?).map(drop));
+            if let Err(error) = tried {
+                return done(Err(error));
+            }
+            let changed: Done<Changed> =
+                Box::new(move |result| match result {
+                    Err(error) => done(Err(error)),
+                    // It holds here when the caller hears of it, and elsewhere within a second.
+                    Ok(_) => store.patches(Box::new(move |patches| {
+                        let dispatching = dispatcher.map(|dispatcher| dispatcher.dispatching());
+                    done(patches.map(|patches| {
+                        follow(&live, &connect, patches, dispatching.as_ref());
+                    }));
+                })),
+                });
+            let command = match patch {
+                Some(patch) => Command::Configure { destination: name, patch },
+                None => Command::Reset { destination: name },
+            };
+            commands.command(command, by, changed);
+        }));
+    }
+
+    /// Stores a corrected message in the lane place of a FAILED or HELD one, with its labels and priority, for the same
+    /// receiver.
+    pub fn replace(&self, id: MessageId, correction: EnqueueRequest, by: By, done: Done<Admitted>) {
+        let (settings, clock, dispatcher) = (self.live.present(), Arc::clone(&self.clock), self.dispatcher());
+        let store = Arc::clone(&self.store);
+        self.store.message(
+            MessageRef::Id(id),
+            Box::new(move |found| match found {
+                Err(error) => done(Err(error)),
+                Ok(None) => done(Err(OutboxError::plain(code::ERR_MESSAGE_ID))),
+                Ok(Some(old)) => {
+                    let request = correction.in_place_of(&old);
+                    let done: Done<Admitted> = Box::new(move |result| {
+                        if let (Ok(_), Some(dispatcher)) = (&result, &dispatcher) {
+                            dispatcher.commanded();
+                        }
+                        done(result);
+                    });
+                    let prepare = Box::new(move || enqueue::prepare(&settings, clock.as_ref(), vec![request]));
+                    store.replace(id, prepare, by, done);
+                }
+            }),
+        );
+    }
+
+    /// Changes after a cursor, in commit order.
+    pub fn changes(&self, after: Option<String>, limit: u32, done: Done<Vec<StatusChange>>) {
+        self.store.changes(after, limit, done);
+    }
+
+    /// Becomes the one reader of the changes under a name; `None` when another process, or another reader here, is it.
+    pub fn read_as(&self, consumer: String, done: Done<Option<Reading>>) {
+        if consumer.is_empty() || consumer.chars().count() > CONSUMER_MAX {
+            let what = format!("`consumer` must be 1 to {CONSUMER_MAX} characters long");
+            return done(Err(OutboxError::new(code::ERR_OPTION, what)));
+        }
+        let election = Arc::clone(&self.election);
+        // On a thread of the store: a lock file is opened.
+        self.store.latest_cursor(Box::new(move |_| done(election.try_read_as(&consumer))));
+    }
+
+    /// Where a named reader has come to.
+    pub fn consumer(&self, name: String, done: Done<Option<String>>) {
+        self.store.consumer(name, done);
+    }
+
+    /// Remembers where a named reader has come to.
+    pub fn note_consumer(&self, name: String, cursor: String, done: Done<()>) {
+        self.store.note_consumer(name, cursor, done);
     }
 
     /// One message; the destination of a control id defaults to the configured one.
@@ -148,8 +233,7 @@ impl Outbox {
 
     /// Fills in what the store cannot know: whether a destination is configured, resting or paused, and who dispatches.
     fn completer(&self) -> impl FnOnce(Vec<MessageView>, Done<Vec<MessageView>>) + Send + 'static {
-        let (settings, store, election) =
-            (Arc::clone(&self.settings), Arc::clone(&self.store), Arc::clone(&self.election));
+        let (settings, store, election) = (self.live.present(), Arc::clone(&self.store), Arc::clone(&self.election));
         move |mut views, done| {
             if views.iter().all(|view| view.status != crate::state::State::Pending) {
                 return done(Ok(views));
@@ -189,7 +273,7 @@ impl Outbox {
     /// Whether the outbox does its work. The lock file is looked at on the store's thread, never on the caller's.
     pub fn health(&self, done: Done<Health>) {
         let dispatcher = self.dispatcher();
-        let (store, settings) = (Arc::clone(&self.store), Arc::clone(&self.settings));
+        let (store, settings, refused) = (Arc::clone(&self.store), self.live.present(), self.live.refused());
         let (election, clock) = (Arc::clone(&self.election), Arc::clone(&self.clock));
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
@@ -201,6 +285,7 @@ impl Outbox {
                         records: &records,
                         leader: election.leader(),
                         leads: dispatcher.as_ref().is_some_and(|dispatcher| dispatcher.leads()),
+                        refused: &refused,
                         trouble: dispatcher.and_then(|dispatcher| dispatcher.trouble()),
                         now: clock.now(),
                     })
@@ -231,14 +316,36 @@ impl Outbox {
 
     /// Where the file is.
     pub fn path(&self) -> &PathBuf {
-        &self.settings.path
+        &self.settings().path
     }
 
     /// Destinations by name.
     pub fn destinations(&self) -> &BTreeMap<String, Arc<Destination>> {
-        &self.settings.destinations
+        &self.settings().destinations
     }
 }
 
+/// Looks whether persons changed the configuration, and lets the dispatcher know. Runs on threads that may wait.
+fn follower(live: &Arc<Live>, connect: &Connect, store: &Arc<dyn Store>) -> Follow {
+    let (live, connect, store) = (Arc::clone(live), Arc::clone(connect), Arc::clone(store));
+    Box::new(move |dispatching: &Dispatching| {
+        if let Ok(patches) = wait(|done| store.patches(done)) {
+            follow(&live, &connect, patches, Some(dispatching));
+        }
+    })
+}
+
+fn follow(live: &Live, connect: &Connect, patches: BTreeMap<String, String>, dispatching: Option<&Dispatching>) {
+    live.follow(patches, |destination| {
+        let transport = connect(destination)?;
+        if let Some(dispatching) = dispatching {
+            dispatching.reconfigure(Way { destination: Arc::clone(destination), transport });
+        }
+        Ok(())
+    });
+}
+
+/// Longest name of a reader of the changes, in characters.
+const CONSUMER_MAX: usize = 64;
 /// Even a stop without patience lets the present group commit; with the default limit it still ends before PM2 kills.
 const CLOSE_MIN: Duration = Duration::from_millis(150);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::acknowledgement::{Outcome, Verdict};
 use crate::clock::Timestamp;
+use crate::dispatch::breaker::Blame;
 
 /// When to try again, and when to give up.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct RetryPolicy {
     pub attempts_max: u32,
     /// Attempts with an unknown end before a message becomes a dead letter.
     pub indeterminate_max: u32,
+    /// How long a message may wait that says nothing itself; `None` for ever.
+    pub expires: Option<Duration>,
 }
 
 impl Default for RetryPolicy {
@@ -27,6 +30,7 @@ impl Default for RetryPolicy {
             jitter: 0.2,
             attempts_max: 12,
             indeterminate_max: 10,
+            expires: None,
         }
     }
 }
@@ -63,6 +67,8 @@ pub enum Reason {
     Exhausted,
     /// Its fate stayed unknown too often.
     Indeterminate,
+    /// It waited longer than it may.
+    Expired,
     /// Its record cannot be read.
     Unreadable,
 }
@@ -74,6 +80,7 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Exhausted => "exhausted",
             Self::Indeterminate => "indeterminate",
+            Self::Expired => "expired",
             Self::Unreadable => "unreadable",
         }
     }
@@ -100,12 +107,14 @@ pub enum Next {
 
 /// Decides the next step, and whether the attempt counts.
 ///
-/// Attempts against a destination that is down, overloaded or wrongly set up are given back: an outage costs no message
-/// its attempts. The destination rests instead (see `dispatch`), so the message itself is due at once.
+/// An attempt that the destination is to blame for is given back: an outage costs no message its attempts. The destination
+/// rests instead (see `dispatch::breaker`), so the message itself is due at once. With [`Blame::Message`] others pass while
+/// this one fails: what would speak against the destination counts against the message.
 pub fn decide(
     policy: &RetryPolicy,
     progress: Progress,
     verdict: &Verdict,
+    blame: Blame,
     now: Timestamp,
     chance: f64,
 ) -> (Next, bool) {
@@ -118,17 +127,17 @@ pub fn decide(
         let delay = policy.delay(attempts, chance);
         Next::Again { due: now.plus(delay), delay }
     };
-    match verdict.outcome {
-        Outcome::Accepted => (Next::Deliver { acknowledged: verdict.acknowledged }, true),
-        Outcome::Rejected => (Next::Fail(Reason::Rejected), true),
-        Outcome::Retry => (again(Reason::Exhausted), true),
-        Outcome::Indeterminate if progress.indeterminates + 1 >= policy.indeterminate_max => {
+    match (verdict.outcome, blame) {
+        (Outcome::Accepted, _) => (Next::Deliver { acknowledged: verdict.acknowledged }, true),
+        (Outcome::Rejected, _) | (Outcome::Misconfigured, Blame::Message) => (Next::Fail(Reason::Rejected), true),
+        (Outcome::Retry | Outcome::Indeterminate, Blame::Destination)
+        | (Outcome::Unreachable | Outcome::Misconfigured, Blame::AsUsual | Blame::Destination)
+        | (Outcome::Throttled, _) => (Next::Again { due: now, delay: Duration::ZERO }, false),
+        (Outcome::Retry, _) | (Outcome::Unreachable, Blame::Message) => (again(Reason::Exhausted), true),
+        (Outcome::Indeterminate, _) if progress.indeterminates + 1 >= policy.indeterminate_max => {
             (Next::Fail(Reason::Indeterminate), true)
         }
-        Outcome::Indeterminate => (again(Reason::Indeterminate), true),
-        Outcome::Unreachable | Outcome::Throttled | Outcome::Misconfigured => {
-            (Next::Again { due: now, delay: Duration::ZERO }, false)
-        }
+        (Outcome::Indeterminate, _) => (again(Reason::Indeterminate), true),
     }
 }
 
@@ -152,29 +161,54 @@ mod tests {
         let policy = RetryPolicy::default();
         let spent = Progress { attempts: 11, ..Progress::default() };
         for outcome in [Outcome::Unreachable, Outcome::Throttled, Outcome::Misconfigured] {
-            let (next, counted) = decide(&policy, spent, &verdict(outcome), Timestamp(7), 0.5);
+            let (next, counted) = decide(&policy, spent, &verdict(outcome), Blame::AsUsual, Timestamp(7), 0.5);
             assert_eq!((next, counted), (Next::Again { due: Timestamp(7), delay: Duration::ZERO }, false));
         }
+    }
+
+    #[test]
+    fn blame_turns_the_usual_around() {
+        let policy = RetryPolicy::default();
+        let last = Progress { attempts: 11, indeterminates: 9, ..Progress::default() };
+        let decided = |outcome, blame| decide(&policy, last, &verdict(outcome), blame, Timestamp(7), 0.0);
+        for outcome in [Outcome::Retry, Outcome::Indeterminate] {
+            let again = Next::Again { due: Timestamp(7), delay: Duration::ZERO };
+            assert_eq!(decided(outcome, Blame::Destination), (again, false));
+        }
+        assert_eq!(decided(Outcome::Misconfigured, Blame::Message), (Next::Fail(Reason::Rejected), true));
+        assert_eq!(decided(Outcome::Unreachable, Blame::Message), (Next::Fail(Reason::Exhausted), true));
     }
 
     #[test]
     fn the_last_attempt_makes_a_dead_letter_and_the_message_own_limit_wins() {
         let policy = RetryPolicy::default();
         let last = Progress { attempts: 11, ..Progress::default() };
-        assert_eq!(decide(&policy, last, &verdict(Outcome::Retry), Timestamp(0), 0.0).0, Next::Fail(Reason::Exhausted));
+        assert_eq!(
+            decide(&policy, last, &verdict(Outcome::Retry), Blame::AsUsual, Timestamp(0), 0.0).0,
+            Next::Fail(Reason::Exhausted)
+        );
         let own = Progress { attempts: 2, attempts_max: Some(3), ..Progress::default() };
-        assert_eq!(decide(&policy, own, &verdict(Outcome::Retry), Timestamp(0), 0.0).0, Next::Fail(Reason::Exhausted));
+        assert_eq!(
+            decide(&policy, own, &verdict(Outcome::Retry), Blame::AsUsual, Timestamp(0), 0.0).0,
+            Next::Fail(Reason::Exhausted)
+        );
         let unknown = Progress { indeterminates: 9, attempts: 9, ..Progress::default() };
         assert_eq!(
-            decide(&policy, unknown, &verdict(Outcome::Indeterminate), Timestamp(0), 0.0).0,
+            decide(&policy, unknown, &verdict(Outcome::Indeterminate), Blame::AsUsual, Timestamp(0), 0.0).0,
             Next::Fail(Reason::Indeterminate)
         );
     }
 
     #[test]
     fn a_refusal_is_a_dead_letter_at_once() {
-        let (next, counted) =
-            decide(&RetryPolicy::default(), Progress::default(), &verdict(Outcome::Rejected), Timestamp(0), 0.0);
+        let (next, counted) = decide(
+            &RetryPolicy::default(),
+            Progress::default(),
+            &verdict(Outcome::Rejected),
+            Blame::AsUsual,
+            Timestamp(0),
+            0.0,
+        );
         assert_eq!((next, counted), (Next::Fail(Reason::Rejected), true));
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::acknowledgement::Outcome;
 use crate::clock::Timestamp;
-use crate::message::{MessageId, Tags};
+use crate::message::{MessageId, Priority, Tags};
 use crate::state::State;
 
 /// Why a PENDING message is not being sent now.
@@ -84,8 +84,8 @@ pub struct MessageView {
     pub warning: Option<String>,
     /// Why it is a dead letter.
     pub failure: Option<Failure>,
-    /// Always `routine` until lanes have priorities.
-    pub priority: &'static str,
+    /// Whether its lane goes before others.
+    pub priority: Priority,
     /// Its labels.
     pub tags: Tags,
     /// The message that it replaces.
@@ -102,6 +102,9 @@ pub struct MessageView {
     pub acknowledged_at: Option<Timestamp>,
     /// When anything of it last changed.
     pub updated_at: Timestamp,
+    /// When its content was removed; what is left is a tombstone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purged_at: Option<Timestamp>,
 }
 
 /// One try, as callers see it.

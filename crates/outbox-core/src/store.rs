@@ -3,12 +3,14 @@
 //! Every method returns at once. Writes are queued and committed in groups; `done` is called after the commit (or with
 //! the reason why there was none), never before. A store must pass `outbox_testing::conformance` whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acknowledgement::Outcome;
 use crate::clock::Timestamp;
 use crate::error::OutboxError;
+use crate::event::StatusChange;
 use crate::hl7::AckCondition;
 use crate::message::{Body, MessageId, NewMessage};
 use crate::retry::Next;
@@ -74,6 +76,8 @@ pub struct Completion {
     pub record: AttemptRecord,
     /// What follows.
     pub next: Next,
+    /// If it becomes a dead letter: its lane waits for a person.
+    pub holds_lane: bool,
 }
 
 /// One exchange of a destination's driver with the store, one commit: ended attempts in, due messages out.
@@ -83,9 +87,21 @@ pub struct Turn {
     pub destination: Arc<str>,
     /// Attempts that ended.
     pub completions: Vec<Completion>,
+    /// Earlier attempts that count no more: the destination was to blame, as it turned out. Their messages are due now; a dead
+    /// letter that came of such an attempt is pending again.
+    pub given_back: Vec<(i64, u32)>,
     /// Most messages to claim; none while the destination is paused.
     pub claim: u32,
+    /// A message to claim only if there is no other: the last probe was made with it.
+    pub avoid: Option<i64>,
+    /// How long messages may wait that say nothing themselves; `None` for ever.
+    pub expires: Option<Duration>,
+    /// Attempts with an unknown end before a message becomes a dead letter, whoever died meanwhile.
+    pub indeterminate_max: u32,
 }
+
+/// A lane without the patient: a keyed hash of the destination and the ordering key.
+pub type LaneHash = [u8; 16];
 
 /// A message whose claim is on disk: it may now be sent.
 #[derive(Clone, Debug)]
@@ -96,6 +112,8 @@ pub struct Claimed {
     pub id: MessageId,
     /// The number of this attempt, 1 for the first; the fence of its completion.
     pub attempt: u32,
+    /// What identifies its lane; `None` for a message without order.
+    pub lane: Option<LaneHash>,
     /// MSH-10.
     pub control_id: Arc<str>,
     /// The exact bytes, checked against their digest.
@@ -119,8 +137,12 @@ pub struct TurnResult {
     pub claimed: Vec<Claimed>,
     /// When the next message that could not be claimed is due; `None` when none waits for its time.
     pub next_due: Option<Timestamp>,
+    /// There was more to look at than one turn may take.
+    pub more: bool,
     /// Whether a person paused the destination.
     pub paused: bool,
+    /// Counts the changes of its configuration at run time.
+    pub patches: i64,
     /// Counts the manual retries of the destination: a change asks the driver for a probe now.
     pub nudges: i64,
 }
@@ -148,6 +170,42 @@ pub enum Command {
     Cancel {
         /// Which messages.
         filter: MessageFilter,
+    },
+    /// Takes PENDING messages out of their lanes, until they are released.
+    Hold {
+        /// Which messages.
+        filter: MessageFilter,
+    },
+    /// Lets HELD messages into the old places of their lanes.
+    Release {
+        /// Which messages.
+        filter: MessageFilter,
+        /// Also those that later messages of their lane have overtaken.
+        allow_overtaken: bool,
+    },
+    /// Sends delivered messages again, marked as possible duplicates.
+    Resend {
+        /// Which messages.
+        filter: MessageFilter,
+        /// Also those that later messages of their lane have overtaken.
+        allow_overtaken: bool,
+    },
+    /// Withdraws what was not delivered, and removes contents, attempts and answers; a tombstone stays.
+    Purge {
+        /// Which messages.
+        filter: MessageFilter,
+    },
+    /// Changes a destination's configuration, for every process and for messages that wait.
+    Configure {
+        /// Its name.
+        destination: String,
+        /// The keys that change, as JSON: the whole of what persons have changed, merged by the caller.
+        patch: String,
+    },
+    /// Takes such changes back.
+    Reset {
+        /// Its name.
+        destination: String,
     },
     /// Stops sending to a destination.
     Pause {
@@ -189,6 +247,8 @@ pub struct DestinationRecord {
     pub name: String,
     /// Since when a person has it paused, and why.
     pub paused: Option<(Timestamp, Option<String>)>,
+    /// What persons changed of its configuration, as JSON.
+    pub patch: Option<String>,
     /// What the dispatcher last said of it, since when, and why.
     pub state: DestinationState,
     /// Since when it is so.
@@ -236,6 +296,8 @@ pub trait Store: Send + Sync + 'static {
     fn mend_due(&self, done: Done<u64>);
     /// Carries out and records an order.
     fn command(&self, command: Command, by: By, done: Done<Changed>);
+    /// Stores the one message of `prepare` in the lane place of a FAILED or HELD one, which becomes CANCELLED.
+    fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>);
     /// Remembers what the dispatcher sees of a destination, for other processes to show.
     fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>);
 
@@ -251,6 +313,16 @@ pub trait Store: Send + Sync + 'static {
     fn list(&self, request: ListRequest, done: Done<Page<MessageView>>);
     /// Figures.
     fn stats(&self, filter: MessageFilter, done: Done<Stats>);
+    /// What persons changed of destinations' configurations, as JSON by name.
+    fn patches(&self, done: Done<BTreeMap<String, String>>);
+    /// Changes after a cursor (`None`: from the oldest kept), in commit order, at most `limit`.
+    fn changes(&self, after: Option<String>, limit: u32, done: Done<Vec<StatusChange>>);
+    /// The cursor behind the latest change.
+    fn latest_cursor(&self, done: Done<String>);
+    /// Where a named reader of the changes has come to; `None` for a new name.
+    fn consumer(&self, name: String, done: Done<Option<String>>);
+    /// Remembers it.
+    fn note_consumer(&self, name: String, cursor: String, done: Done<()>);
     /// What the file remembers of destinations.
     fn destinations(&self, done: Done<Vec<DestinationRecord>>);
     /// Facts about the file.

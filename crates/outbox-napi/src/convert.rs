@@ -7,9 +7,9 @@ use napi_derive::napi;
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
 use outbox_core::error::{OutboxError, code};
 use outbox_core::hl7::Source;
-use outbox_core::message::MessageId;
+use outbox_core::message::{MessageId, Priority};
 use outbox_core::status::{ListRequest, MessageFilter};
-use outbox_core::store::{By, MessageRef};
+use outbox_core::store::{By, Command, MessageRef};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -31,6 +31,14 @@ pub struct FlatOptions {
     pub not_before: Option<String>,
     /// Limit of counted attempts.
     pub max_attempts: Option<u32>,
+    /// Whether its lane goes first.
+    pub urgent: Option<bool>,
+    /// Stored as HELD.
+    pub hold: Option<bool>,
+    /// How long it may wait.
+    pub expires_in_ms: Option<f64>,
+    /// `expiresInMs: null`.
+    pub never_expires: Option<bool>,
 }
 
 impl From<FlatOptions> for EnqueueOptions {
@@ -44,6 +52,15 @@ impl From<FlatOptions> for EnqueueOptions {
             (Some(true), _) => Some(None),
             (_, key) => key.map(Some),
         };
+        let expires_in_ms = match (flat.never_expires, flat.expires_in_ms) {
+            (Some(true), _) => Some(None),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a whole number, by the facade"
+            )]
+            (_, ms) => ms.map(|ms| Some(ms as u64)),
+        };
         Self {
             destination: flat.destination,
             destinations: flat.destinations,
@@ -51,6 +68,9 @@ impl From<FlatOptions> for EnqueueOptions {
             tags,
             not_before: flat.not_before,
             max_attempts: flat.max_attempts,
+            priority: if flat.urgent == Some(true) { Priority::Urgent } else { Priority::Routine },
+            hold: flat.hold.unwrap_or(false),
+            expires_in_ms,
         }
     }
 }
@@ -89,6 +109,41 @@ pub(crate) fn list(json: &str) -> Result<ListRequest, OutboxError> {
         cursor: list.cursor,
         limit: list.limit,
         oldest_first: list.order == Some(Order::Oldest),
+    })
+}
+
+/// `{ destination }`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfDestination {
+    destination: String,
+}
+
+/// `{ id, attempt }`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfMessage {
+    id: String,
+    attempt: Option<u32>,
+}
+
+/// A command by its name, with its argument as JSON.
+pub(crate) fn command(name: &str, argument: &str, allow_overtaken: bool) -> Result<Command, OutboxError> {
+    let destination = || parse::<OfDestination>(argument).map(|of| of.destination);
+    Ok(match name {
+        "retry" => Command::Retry { filter: filter(argument)?, allow_overtaken },
+        "release" => Command::Release { filter: filter(argument)?, allow_overtaken },
+        "resend" => Command::Resend { filter: filter(argument)?, allow_overtaken },
+        "cancel" => Command::Cancel { filter: filter(argument)? },
+        "hold" => Command::Hold { filter: filter(argument)? },
+        "purge" => Command::Purge { filter: filter(argument)? },
+        "pause" => Command::Pause { destination: destination()? },
+        "resume" => Command::Resume { destination: destination()? },
+        "reveal" => {
+            let of: OfMessage = parse(argument)?;
+            Command::Reveal { id: id(&of.id)?, attempt: of.attempt }
+        }
+        _ => return Err(OutboxError::new(code::ERR_OPTION, "no such command")),
     })
 }
 

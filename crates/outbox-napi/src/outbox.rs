@@ -1,13 +1,15 @@
 //! The exports over one outbox: convert, call, convert.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Either, Env, FunctionRef, PromiseRaw, Result};
 use napi_derive::napi;
+use outbox_core::dispatch::election::Reading;
 use outbox_core::error::OutboxError;
-use outbox_core::store::{Command, Done};
+use outbox_core::store::Done;
 
 use crate::convert::{self, FlatOptions};
 use crate::handle::{Handle, Source};
@@ -32,6 +34,8 @@ pub fn bind(
 #[napi]
 pub struct NativeOutbox {
     handle: Arc<Handle>,
+    /// Names under which this environment reads the changes; freed with it.
+    readings: Arc<Mutex<HashMap<String, Reading>>>,
 }
 
 /// A message of a batch.
@@ -54,7 +58,7 @@ impl NativeOutbox {
             environment: convert::environment(&environment_json),
             working_directory: PathBuf::from(working_directory),
         };
-        Self { handle: Handle::open(source) }
+        Self { handle: Handle::open(source), readings: Arc::default() }
     }
 
     /// Names this outbox in events.
@@ -184,42 +188,116 @@ impl NativeOutbox {
         self.call(env, |open, done| open.outbox.health(done), |health| Settlement::json(&health))
     }
 
-    /// Retries messages; JSON in, JSON out.
+    /// Carries out an order of a person, by its name; JSON in, JSON out.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn retry<'env>(&self, env: &'env Env, filter: String, by: String) -> Result<PromiseRaw<'env, ()>> {
-        self.command(env, by, move |allow_overtaken| {
-            Ok(Command::Retry { filter: convert::filter(&filter)?, allow_overtaken })
-        })
+    pub fn command<'env>(
+        &self,
+        env: &'env Env,
+        name: String,
+        argument: String,
+        by: String,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                let parsed = convert::commander(&by).and_then(|commander| {
+                    Ok((convert::command(&name, &argument, commander.allow_overtaken)?, commander.by()))
+                });
+                match parsed {
+                    Ok((command, by)) => open.outbox.command(command, by, done),
+                    Err(error) => done(Err(error)),
+                }
+            },
+            |changed| Settlement::json(&changed),
+        )
     }
 
-    /// Cancels messages; JSON in, JSON out.
-    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn cancel<'env>(&self, env: &'env Env, filter: String, by: String) -> Result<PromiseRaw<'env, ()>> {
-        self.command(env, by, move |_| Ok(Command::Cancel { filter: convert::filter(&filter)? }))
+    /// Changes a destination's configuration while running; the patch as JSON, or none to take all changes back.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn configure<'env>(
+        &self,
+        env: &'env Env,
+        destination: String,
+        patch: Option<String>,
+        by: String,
+    ) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                with(convert::commander(&by), done, |commander, done| {
+                    open.outbox.configure(destination, patch, commander.by(), done);
+                });
+            },
+            |()| Settlement::Nothing,
+        )
     }
 
-    /// Pauses a destination.
-    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn pause<'env>(&self, env: &'env Env, destination: String, by: String) -> Result<PromiseRaw<'env, ()>> {
-        self.command(env, by, move |_| Ok(Command::Pause { destination }))
-    }
-
-    /// Resumes a destination.
-    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn resume<'env>(&self, env: &'env Env, destination: String, by: String) -> Result<PromiseRaw<'env, ()>> {
-        self.command(env, by, move |_| Ok(Command::Resume { destination }))
-    }
-
-    /// Puts on record that somebody looks at a message, or at the answer of one of its attempts.
-    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn reveal<'env>(
+    /// Stores a corrected message in the lane place of a refused one.
+    #[napi(catch_unwind, ts_return_type = "Promise<import('../../index.js').Enqueued>")]
+    pub fn replace<'env>(
         &self,
         env: &'env Env,
         id: String,
-        attempt: Option<u32>,
+        message: Either<&[u8], String>,
         by: String,
     ) -> Result<PromiseRaw<'env, ()>> {
-        self.command(env, by, move |_| Ok(Command::Reveal { id: convert::id(&id)?, attempt }))
+        let request = convert::request(message, None);
+        self.call(
+            env,
+            move |open, done| {
+                let parsed = convert::commander(&by).and_then(|commander| Ok((convert::id(&id)?, commander.by())));
+                with(parsed, done, |(id, by), done| open.outbox.replace(id, request, by, done));
+            },
+            Settlement::One,
+        )
+    }
+
+    /// Changes after a cursor; JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn changes<'env>(&self, env: &'env Env, after: Option<String>, limit: u32) -> Result<PromiseRaw<'env, ()>> {
+        self.call(env, move |open, done| open.outbox.changes(after, limit, done), |changes| Settlement::json(&changes))
+    }
+
+    /// Becomes the one reader of the changes under a name; `false` while another is it.
+    #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+    pub fn hold_consumer<'env>(&self, env: &'env Env, name: String) -> Result<PromiseRaw<'env, ()>> {
+        let held = Arc::clone(&self.readings);
+        self.call(
+            env,
+            {
+                let name = name.clone();
+                move |open, done| open.outbox.read_as(name, done)
+            },
+            move |reading| {
+                let taken = reading.is_some();
+                if let Some(reading) = reading {
+                    held.lock().unwrap_or_else(PoisonError::into_inner).insert(name, reading);
+                }
+                Settlement::Truth(taken)
+            },
+        )
+    }
+
+    /// Gives the name back; `false` if it was not held here.
+    #[napi(catch_unwind)]
+    pub fn release_consumer(&self, name: String) -> bool {
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner).remove(&name).is_some()
+    }
+
+    /// Where a named reader has come to.
+    #[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
+    pub fn consumer<'env>(&self, env: &'env Env, name: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| open.outbox.consumer(name, done),
+            |cursor| cursor.map_or(Settlement::Null, Settlement::Json),
+        )
+    }
+
+    /// Remembers where a named reader has come to.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn note_consumer<'env>(&self, env: &'env Env, name: String, cursor: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(env, move |open, done| open.outbox.note_consumer(name, cursor, done), |()| Settlement::Nothing)
     }
 
     /// Begins or ends to hear changes of status in this environment.
@@ -269,26 +347,6 @@ impl NativeOutbox {
             Err(error) => done(Err(error)),
         });
         Ok(promise)
-    }
-
-    fn command<'env>(
-        &self,
-        env: &'env Env,
-        by: String,
-        command: impl FnOnce(bool) -> std::result::Result<Command, OutboxError> + Send + 'static,
-    ) -> Result<PromiseRaw<'env, ()>> {
-        self.call(
-            env,
-            move |open, done| {
-                let parsed = convert::commander(&by)
-                    .and_then(|commander| Ok((command(commander.allow_overtaken)?, commander.by())));
-                match parsed {
-                    Ok((command, by)) => open.outbox.command(command, by, done),
-                    Err(error) => done(Err(error)),
-                }
-            },
-            |changed| Settlement::json(&changed),
-        )
     }
 
     /// Takes messages in, within the limits of bytes and of time.

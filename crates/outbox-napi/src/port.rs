@@ -270,9 +270,13 @@ fn settle(env: &Env, deferred: sys::napi_deferred, result: std::result::Result<S
 
 /// An instance of the facade's error class; a plain `Error` with a code if the facade is not bound.
 fn error_value(env: &Env, error: &OutboxError) -> sys::napi_value {
-    let details = (error.position.is_some() || error.segment.is_some()).then(|| {
-        serde_json::json!({ "segment": error.segment, "field": error.field, "position": error.position }).to_string()
-    });
+    let details = match error {
+        OutboxError { cursor: Some(cursor), .. } => Some(serde_json::json!({ "cursor": cursor }).to_string()),
+        OutboxError { segment, field, position, .. } if segment.is_some() || position.is_some() => {
+            Some(serde_json::json!({ "segment": segment, "field": field, "position": position }).to_string())
+        }
+        _ => None,
+    };
     let made = STATE.with_borrow(|state| {
         let make = state.as_ref()?.error_of.as_ref()?.borrow_back(env).ok()?;
         let arguments = (error.code.to_owned(), error.message.clone(), error.hint().map(str::to_owned), details);

@@ -59,7 +59,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
         store,
         clock,
         runtime: runtime()?.handle().clone(),
-        connect: Box::new(outbox_transport::connect),
+        connect: Arc::new(outbox_transport::connect),
     })?;
     let open = Arc::new(Open { outbox, listeners });
     all.insert(key(&path), Entry { open: Arc::clone(&open), handles: 1 });

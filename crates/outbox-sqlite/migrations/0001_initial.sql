@@ -8,8 +8,9 @@ CREATE TABLE meta (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE message (
-  -- The order of everything: given inside the commit, never used twice (hence AUTOINCREMENT).
-  seq                INTEGER PRIMARY KEY AUTOINCREMENT,
+  -- Given inside the commit: the order in which messages were stored. The newest row is never deleted, so none comes twice.
+  seq                INTEGER PRIMARY KEY,
+  -- A UUIDv7 that carries `seq`, which finds the row: the id needs no index of its own.
   id                 BLOB    NOT NULL CONSTRAINT message_id_has_16_bytes CHECK (length(id) = 16),
   destination        TEXT    NOT NULL,
   control_id         TEXT    NOT NULL,
@@ -18,20 +19,32 @@ CREATE TABLE message (
   message_type       TEXT    NOT NULL,
   -- Keyed hash of destination and ordering key, so that no identifier of a patient stands in an index; NULL: no order.
   lane               BLOB    CONSTRAINT message_lane_has_16_bytes CHECK (lane IS NULL OR length(lane) = 16),
+  -- The order within the lane: `seq`, or the position of the message that this one replaces.
+  position           INTEGER NOT NULL,
   state              TEXT    NOT NULL CONSTRAINT message_state_is_known
                      CHECK (state = 'PENDING' OR state = 'ACKNOWLEDGED' OR state = 'SENT' OR state = 'FAILED' OR state = 'HELD'
                             OR state = 'CANCELLED'),
-  -- Where a PENDING message stands: first of its lane ('front'), behind others ('waiting'), being sent ('flight'), or
-  -- outside its lane until its time ('deferred').
+  -- Where a PENDING message stands: not looked at by the dispatcher yet ('new'), first of its lane ('front'), behind others
+  -- ('waiting'), being sent ('flight'), or outside its lane until its time ('deferred'). A FAILED one that its lane waits
+  -- for is a 'barrier'.
   place              TEXT    CONSTRAINT message_place_is_known
-                     CHECK (place = 'front' OR place = 'waiting' OR place = 'flight' OR place = 'deferred'),
+                     CHECK (place = 'new' OR place = 'front' OR place = 'waiting' OR place = 'flight' OR place = 'deferred'
+                            OR place = 'barrier'),
   due_at             INTEGER,
   -- The delay that led to due_at: mends it after a jump of the wall clock.
   delay_ms           INTEGER NOT NULL DEFAULT 0,
+  -- 1: urgent. Of a 'front', `rank` is the highest priority that waits in its lane.
+  priority           INTEGER NOT NULL DEFAULT 0 CONSTRAINT message_priority_is_known CHECK (priority = 0 OR priority = 1),
+  rank               INTEGER NOT NULL DEFAULT 0,
   attempts           INTEGER NOT NULL DEFAULT 0,
   tries              INTEGER NOT NULL DEFAULT 0,
   indeterminates     INTEGER NOT NULL DEFAULT 0,
   attempts_max       INTEGER,
+  -- How long it may wait, counted from fresh_at (stored, due for the first time, released or retried by a person): NULL as its
+  -- destination says, -1 for ever.
+  expires_ms         INTEGER,
+  fresh_at           INTEGER NOT NULL,
+  not_before         INTEGER,
   -- MSH-16, when an application acknowledgement is asked for.
   application_ack    TEXT,
   possible_duplicate INTEGER NOT NULL DEFAULT 0,
@@ -39,6 +52,7 @@ CREATE TABLE message (
   manual             INTEGER NOT NULL DEFAULT 0,
   -- A person withdrew it while it was in flight.
   cancel_requested   INTEGER NOT NULL DEFAULT 0,
+  held_at_entry      INTEGER NOT NULL DEFAULT 0,
   warning            TEXT,
   failure_code       TEXT,
   failure            TEXT,
@@ -49,40 +63,59 @@ CREATE TABLE message (
   sent_at            INTEGER,
   acknowledged_at    INTEGER,
   updated_at         INTEGER NOT NULL,
+  -- Its content is gone; what is left is a tombstone, by which a repeated message is still recognised.
+  purged_at          INTEGER,
 
-  CONSTRAINT message_pending_has_a_place CHECK ((state = 'PENDING') = (place IS NOT NULL)),
+  CONSTRAINT message_pending_has_a_place CHECK ((state = 'PENDING') = (place IS NOT NULL AND place <> 'barrier')),
+  CONSTRAINT message_barrier_is_failed CHECK (place IS NULL OR place <> 'barrier' OR state = 'FAILED'),
   CONSTRAINT message_pending_is_due CHECK ((state = 'PENDING') = (due_at IS NOT NULL)),
   CONSTRAINT message_failed_has_a_reason CHECK ((state = 'FAILED') = (failure IS NOT NULL)),
-  CONSTRAINT message_delivered_has_a_time CHECK (state NOT IN ('SENT', 'ACKNOWLEDGED') OR sent_at IS NOT NULL),
+  CONSTRAINT message_delivered_has_a_time CHECK (state = 'PENDING' OR state NOT IN ('SENT', 'ACKNOWLEDGED') OR sent_at IS NOT NULL),
   CONSTRAINT message_acknowledged_has_a_time CHECK (state <> 'ACKNOWLEDGED' OR acknowledged_at IS NOT NULL),
   CONSTRAINT message_counted_attempts_are_tries CHECK (attempts BETWEEN 0 AND tries AND indeterminates BETWEEN 0 AND tries)
 ) STRICT;
 
-CREATE UNIQUE INDEX message_by_id ON message (id);
+-- An enqueue meets two indexes and no more: the one that recognises a repeated message, and the one that the dispatcher
+-- walks. The places below are given later, by the dispatcher, so a backlog costs an enqueue nothing.
 CREATE UNIQUE INDEX message_by_control_id ON message (destination, control_id);
--- Promise 4 as a constraint: a lane has at most one message at its front or in flight.
-CREATE UNIQUE INDEX message_one_front_per_lane ON message (lane) WHERE lane IS NOT NULL AND place IN ('front', 'flight');
-CREATE INDEX message_waiting_in_lane ON message (lane, seq) WHERE place = 'waiting';
-CREATE INDEX message_delivered_in_lane ON message (lane, seq) WHERE lane IS NOT NULL AND state IN ('SENT', 'ACKNOWLEDGED');
-CREATE INDEX message_due ON message (destination, due_at, seq) WHERE place = 'front';
-CREATE INDEX message_deferred ON message (destination, due_at) WHERE place = 'deferred';
-CREATE INDEX message_in_flight ON message (destination) WHERE place = 'flight';
 CREATE INDEX message_not_delivered ON message (state, seq)
   WHERE state = 'PENDING' OR state = 'HELD' OR state = 'FAILED' OR state = 'CANCELLED';
+-- Urgent messages that the dispatcher has not looked at.
+CREATE INDEX message_new_and_urgent ON message (destination, seq) WHERE priority = 1 AND place = 'new';
+-- Promise 4 as a constraint: a lane has at most one message at its front or in flight.
+CREATE UNIQUE INDEX message_one_front_per_lane ON message (lane) WHERE lane IS NOT NULL AND place IN ('front', 'flight');
+CREATE INDEX message_waiting_in_lane ON message (lane, position) WHERE place = 'waiting';
+CREATE INDEX message_urgent_in_lane ON message (lane) WHERE priority = 1 AND place = 'waiting';
+CREATE INDEX message_barrier ON message (lane, position) WHERE place = 'barrier';
+CREATE INDEX message_due ON message (destination, rank, due_at) WHERE place = 'front';
+CREATE INDEX message_deferred ON message (destination, due_at) WHERE place = 'deferred';
+CREATE INDEX message_in_flight ON message (destination) WHERE place = 'flight';
 CREATE INDEX message_by_delivery ON message (sent_at) WHERE sent_at IS NOT NULL;
 
-CREATE TRIGGER message_enters_pending_or_held BEFORE INSERT ON message
-WHEN NEW.state NOT IN ('PENDING', 'HELD')
+-- Generated from outbox_core::state::TRANSITIONS; a test compares them.
+CREATE TRIGGER message_enters_as_the_table_says BEFORE INSERT ON message
+WHEN NOT ({{entries}})
 BEGIN
-  SELECT RAISE(ABORT, 'a message enters as PENDING or HELD');
+  SELECT RAISE(ABORT, 'a message does not enter in this state');
 END;
 
--- Generated from outbox_core::state::TRANSITIONS; a test compares them.
 CREATE TRIGGER message_moves_as_the_table_says BEFORE UPDATE OF state ON message
 WHEN OLD.state <> NEW.state AND NOT ({{transitions}})
 BEGIN
   SELECT RAISE(ABORT, 'no such transition');
 END;
+
+CREATE TRIGGER message_keeps_its_newest BEFORE DELETE ON message
+WHEN OLD.seq = (SELECT max(seq) FROM message)
+BEGIN
+  SELECT RAISE(ABORT, 'the newest message stays, or its number would come twice');
+END;
+
+-- How far a lane has come: a message before that position, put back, would overwrite newer data.
+CREATE TABLE lane (
+  key       BLOB PRIMARY KEY,
+  delivered INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The bytes, apart from the row that changes with every step.
 CREATE TABLE body (
@@ -119,16 +152,24 @@ CREATE TABLE attempt (
 
 CREATE INDEX attempt_after_the_first ON attempt (started_at) WHERE n > 1;
 
--- One line per committed change of state, in commit order.
+-- One line per committed change of state, in commit order. That a message was stored is no line: its row says it. The feed
+-- puts the two in order by `newest`, the highest `seq` at the time of the change.
 CREATE TABLE change (
-  n        INTEGER PRIMARY KEY AUTOINCREMENT,
+  n        INTEGER PRIMARY KEY,
+  newest   INTEGER NOT NULL,
   at       INTEGER NOT NULL,
   seq      INTEGER NOT NULL REFERENCES message (seq),
-  was      TEXT,
-  became   TEXT NOT NULL,
+  was      TEXT    NOT NULL,
+  became   TEXT    NOT NULL,
   attempts INTEGER NOT NULL,
   failure  TEXT
 ) STRICT;
+
+CREATE TRIGGER change_keeps_its_newest BEFORE DELETE ON change
+WHEN OLD.n = (SELECT max(n) FROM change)
+BEGIN
+  SELECT RAISE(ABORT, 'the newest change stays, or its number would come twice');
+END;
 
 -- How many messages stand where: counting ten million rows would take seconds.
 CREATE TABLE tally (
@@ -146,12 +187,24 @@ CREATE TABLE destination (
   since         INTEGER NOT NULL,
   reason        TEXT,
   -- Counts manual retries, which ask a resting destination for a probe now.
-  nudges        INTEGER NOT NULL DEFAULT 0
+  nudges        INTEGER NOT NULL DEFAULT 0,
+  -- Every message up to this `seq` has been given its place.
+  placed        INTEGER NOT NULL DEFAULT 0,
+  -- What persons changed of its configuration, as JSON, and how often.
+  patch         TEXT,
+  patches       INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- How far each named reader of the changes has come.
+CREATE TABLE consumer (
+  name       TEXT PRIMARY KEY,
+  cursor     TEXT    NOT NULL,
+  updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- What persons ordered.
 CREATE TABLE action (
-  n       INTEGER PRIMARY KEY AUTOINCREMENT,
+  n       INTEGER PRIMARY KEY,
   at      INTEGER NOT NULL,
   actor   TEXT    NOT NULL,
   reason  TEXT,

@@ -13,9 +13,9 @@ use crate::error::Failure;
 const BUSY_STEP_MAX_US: u64 = 1_000;
 /// Gives up after this long: before a caller's own limit of five seconds makes its fate unknown.
 const BUSY_MAX: Duration = Duration::from_secs(4);
-/// Pages in the write-ahead log before a checkpoint: 48 MiB, within the 64 MiB that the log may take. Seldom is cheap: a page
-/// that many commits changed is written back once.
-const CHECKPOINT_PAGES: i32 = 12_000;
+/// Pages in the write-ahead log before a commit folds them back, on connections that seldom write (`write::checkpoint` has the
+/// writer's own rule).
+const CHECKPOINT_PAGES: i32 = 4_000;
 const STATEMENTS_KEPT: usize = 128;
 const CACHE_KIB: i32 = 32 * 1_024;
 

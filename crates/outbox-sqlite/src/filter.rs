@@ -4,6 +4,7 @@
 use outbox_core::clock::Timestamp;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::message::MessageId;
+use outbox_core::state::State;
 use outbox_core::status::MessageFilter;
 use rusqlite::types::Value;
 
@@ -21,19 +22,18 @@ impl Condition {
     /// The condition of a filter. Ids that are none are refused: a misspelt id must not pass for one that matches nothing.
     pub(crate) fn of(filter: &MessageFilter) -> Result<Self, OutboxError> {
         let mut condition = Self::default();
+        condition.and("purged_at IS NULL", []);
         if let Some(ids) = &filter.ids {
-            let ids = ids.iter().map(|id| id.parse::<MessageId>().map(|id| Value::Blob(id.as_bytes().to_vec())));
-            condition.one_of("id", ids.collect::<Result<_, _>>()?)?;
+            let ids: Vec<MessageId> = ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?;
+            // The number in the id finds the row, the whole id makes sure.
+            condition.one_of("seq", ids.iter().map(|id| Value::Integer(id.seq())).collect())?;
+            condition.one_of("id", ids.iter().map(|id| Value::Blob(id.as_bytes().to_vec())).collect())?;
         }
         if let Some(control_ids) = &filter.control_ids {
             condition.one_of("control_id", control_ids.iter().cloned().map(Value::Text).collect())?;
         }
         if let Some(states) = &filter.status {
-            // Written out, which is safe (the words are ours) and lets SQLite see that a partial index will do.
-            let terms: Vec<String> =
-                states.to_vec().iter().map(|state| format!("state = '{}'", state.as_str())).collect();
-            let any = if terms.is_empty() { String::from("0") } else { terms.join(" OR ") };
-            condition.and(&format!("({any})"), []);
+            condition.in_states(&states.to_vec());
         }
         for (column, value) in [
             ("destination", &filter.destination),
@@ -64,6 +64,22 @@ impl Condition {
             condition.and("possible_duplicate = ?", [Value::Integer(possible.into())]);
         }
         Ok(condition)
+    }
+
+    /// The part of a filter that the tally knows: the destination.
+    pub(crate) fn of_tally(filter: &MessageFilter) -> Self {
+        let mut condition = Self::default();
+        if let Some(destination) = &filter.destination {
+            condition.and("destination = ?", [Value::Text(destination.clone())]);
+        }
+        condition
+    }
+
+    /// One of these states. Written out, which is safe (the words are ours) and lets SQLite see that a partial index will do.
+    pub(crate) fn in_states(&mut self, states: &[State]) {
+        let terms: Vec<String> = states.iter().map(|state| format!("state = '{}'", state.as_str())).collect();
+        let any = if terms.is_empty() { String::from("0") } else { terms.join(" OR ") };
+        self.and(&format!("({any})"), []);
     }
 
     /// Adds a term.

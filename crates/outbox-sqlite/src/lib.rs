@@ -7,6 +7,7 @@
 //! - [`FileElection`]: who dispatches, by the operating system's file lock.
 
 mod connection;
+mod cursor;
 mod digest;
 mod error;
 mod filter;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use outbox_core::clock::Timestamp;
-use outbox_core::dispatch::election::{Election, Leader, Leadership};
+use outbox_core::dispatch::election::{Election, Leader, Leadership, Reading};
 use outbox_core::error::{OutboxError, code};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct FileElection {
     lock: PathBuf,
     beat: PathBuf,
+    outbox: PathBuf,
     /// What this process itself last said while leading.
     own: Arc<Mutex<Option<Leader>>>,
 }
@@ -38,7 +39,7 @@ impl FileElection {
             name.push(ending);
             PathBuf::from(name)
         };
-        Self { lock: beside(".lock"), beat: beside(".dispatcher"), own: Arc::default() }
+        Self { lock: beside(".lock"), beat: beside(".dispatcher"), outbox: path.to_owned(), own: Arc::default() }
     }
 }
 
@@ -86,6 +87,25 @@ impl Election for FileElection {
         let beat: Beat = serde_json::from_str(text.trim_end_matches([' ', '\n'])).ok()?;
         Some(Leader { pid: beat.pid, host: beat.host, since: Timestamp(beat.since), beat: Timestamp(beat.at) })
     }
+
+    fn try_read_as(&self, consumer: &str) -> Result<Option<Reading>, OutboxError> {
+        let lock = open(&consumer_lock(&self.outbox, consumer))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Box::new(lock))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(_)) => Err(OutboxError::plain(code::ERR_PATH_PERMISSION)),
+        }
+    }
+}
+
+/// The file that stands for a reader's name. A hash of it, because names may hold what file names may not.
+fn consumer_lock(outbox: &Path, consumer: &str) -> PathBuf {
+    let hash = ring::digest::digest(&ring::digest::SHA256, consumer.as_bytes());
+    let mut word = [0; 8];
+    word.copy_from_slice(&hash.as_ref()[..8]);
+    let mut name = outbox.as_os_str().to_owned();
+    name.push(format!(".reader-{:016x}", u64::from_be_bytes(word)));
+    PathBuf::from(name)
 }
 
 /// The lead; the lock is freed when this is dropped.

@@ -1,6 +1,6 @@
 //! The store: a writer, its readers, and the facts about the file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
-use outbox_core::event::Observer;
+use outbox_core::event::{Observer, StatusChange};
 use outbox_core::message::MessageId;
 use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
@@ -24,7 +24,7 @@ use crate::error::Failure;
 use crate::read::{self, Readers};
 use crate::schema;
 use crate::watch::Watch;
-use crate::write::{Failed, Writer, WriterHandle};
+use crate::write::{Checkpointer, Failed, Writer, WriterHandle, reserve};
 
 /// The first opening of a file races with that of other processes; it is tried again this long.
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ impl SqliteStore {
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OutboxError> {
         let open = OpenMark::set(path)?;
         let began = Instant::now();
-        let connection = loop {
+        let mut connection = loop {
             let opened =
                 open_writer(path).and_then(|mut connection| schema::migrate(&mut connection).map(|()| connection));
             match opened {
@@ -74,7 +74,9 @@ impl SqliteStore {
             }
         };
         let failed = Failed::default();
+        reserve(path, &connection).map_err(Failure::into_error)?;
         let writer = Writer {
+            _checkpointer: Checkpointer::start(path, &mut connection).map_err(Failure::into_error)?,
             digests: Digests::of(&connection).map_err(Failure::into_error)?,
             connection,
             clock: Arc::clone(&options.clock),
@@ -141,6 +143,10 @@ impl Store for SqliteStore {
         self.writer.command(command, by, done);
     }
 
+    fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>) {
+        self.writer.replace(id, prepare, by, done);
+    }
+
     fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>) {
         self.writer.note_destination(name, state, reason, done);
     }
@@ -168,6 +174,26 @@ impl Store for SqliteStore {
     fn stats(&self, filter: MessageFilter, done: Done<Stats>) {
         let now = self.clock.now();
         self.readers.ask(move |connection| read::stats(connection, &filter, now), done);
+    }
+
+    fn patches(&self, done: Done<BTreeMap<String, String>>) {
+        self.readers.ask(read::patches, done);
+    }
+
+    fn changes(&self, after: Option<String>, limit: u32, done: Done<Vec<StatusChange>>) {
+        self.readers.ask(move |connection| read::changes(connection, after.as_deref(), limit), done);
+    }
+
+    fn latest_cursor(&self, done: Done<String>) {
+        self.readers.ask(read::latest_cursor, done);
+    }
+
+    fn consumer(&self, name: String, done: Done<Option<String>>) {
+        self.readers.ask(move |connection| read::consumer(connection, &name), done);
+    }
+
+    fn note_consumer(&self, name: String, cursor: String, done: Done<()>) {
+        self.writer.note_consumer(name, cursor, done);
     }
 
     fn destinations(&self, done: Done<Vec<DestinationRecord>>) {

@@ -11,7 +11,7 @@ use outbox_core::error::code;
 use outbox_core::message::NewMessage;
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter};
-use outbox_core::store::{Admitted, Store, Turn, wait};
+use outbox_core::store::{Admitted, By, Command, Completion, Store, Turn, wait};
 use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
 use outbox_testing::messages::{DESTINATION, message};
 use rusqlite::Connection;
@@ -24,10 +24,20 @@ fn enqueue(store: &SqliteStore, message: NewMessage) -> Admitted {
     wait(|done| store.enqueue(Box::new(move || Ok(vec![message])), done)).unwrap().remove(0)
 }
 
+fn turn(completions: Vec<Completion>, claim: u32) -> Turn {
+    Turn {
+        destination: Arc::from(DESTINATION),
+        completions,
+        given_back: Vec::new(),
+        claim,
+        avoid: None,
+        expires: None,
+        indeterminate_max: 10,
+    }
+}
+
 fn claim(store: &SqliteStore, most: u32) -> Vec<outbox_core::store::Claimed> {
-    wait(|done| store.turn(Turn { destination: Arc::from(DESTINATION), completions: Vec::new(), claim: most }, done))
-        .unwrap()
-        .claimed
+    wait(|done| store.turn(turn(Vec::new(), most), done)).unwrap().claimed
 }
 
 #[test]
@@ -123,21 +133,27 @@ fn a_damaged_file_is_refused_with_its_own_code() {
 }
 
 #[test]
-fn a_body_that_changed_on_disk_is_never_sent_and_the_others_go_on() {
+fn a_body_that_changed_on_disk_is_never_sent_and_its_lane_waits_for_a_person() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");
     let store = open(&path).unwrap();
     let damaged = enqueue(&store, message(1, Some("P1")));
-    enqueue(&store, message(2, Some("P1")));
+    let next = enqueue(&store, message(2, Some("P1")));
     enqueue(&store, message(3, Some("P2")));
     let other = Connection::open(&path).unwrap();
     other
         .execute("UPDATE body SET content = CAST(replace(content, 'PV1|1|O', 'PV1|1|I') AS BLOB) WHERE seq = 1", [])
         .unwrap();
     let claimed: Vec<_> = claim(&store, 10).iter().map(|claimed| claimed.control_id.to_string()).collect();
-    assert_eq!(claimed, ["TEST000003", "TEST000002"]);
+    assert_eq!(claimed, ["TEST000003"]);
     let view = wait(|done| store.message(outbox_core::store::MessageRef::Id(damaged.id), done)).unwrap().unwrap();
     assert_eq!((view.status, view.failure.unwrap().reason), (State::Failed, String::from("unreadable")));
+    let behind = wait(|done| store.message(outbox_core::store::MessageRef::Id(next.id), done)).unwrap().unwrap();
+    assert_eq!(behind.blocked_by, Some(damaged.id));
+    let by = By { actor: String::from("tester"), reason: None };
+    let filter = MessageFilter { ids: Some(vec![damaged.id.to_string()]), ..MessageFilter::default() };
+    wait(|done| store.command(Command::Cancel { filter }, by, done)).unwrap();
+    assert_eq!(claim(&store, 10)[0].control_id.as_ref(), "TEST000002");
 }
 
 #[test]
@@ -147,6 +163,7 @@ fn the_database_itself_refuses_states_moves_and_a_second_front_of_a_lane() {
     let store = open(&path).unwrap();
     enqueue(&store, message(1, Some("P1")));
     enqueue(&store, message(2, Some("P1")));
+    assert_eq!(claim(&store, 1).len(), 1);
     let database = Connection::open(&path).unwrap();
     for (statement, guard) in [
         ("UPDATE message SET state = 'LOST' WHERE seq = 1", "no such transition"),
@@ -156,7 +173,7 @@ fn the_database_itself_refuses_states_moves_and_a_second_front_of_a_lane() {
             "UPDATE message SET state = 'FAILED', place = NULL, due_at = NULL WHERE seq = 1",
             "message_failed_has_a_reason",
         ),
-        ("UPDATE message SET attempts = 1 WHERE seq = 1", "message_counted_attempts_are_tries"),
+        ("UPDATE message SET attempts = 2 WHERE seq = 1", "message_counted_attempts_are_tries"),
         (
             "UPDATE message SET state = 'HELD', place = NULL, due_at = NULL WHERE seq = 1; UPDATE message SET state = 'ACKNOWLEDGED' WHERE seq = 1",
             "no such transition",
@@ -210,7 +227,7 @@ fn the_tally_is_what_counting_gives_after_many_random_operations() {
                 } else {
                     outbox_testing::subject::rejected(&claimed)
                 };
-                let turn = Turn { destination: Arc::from(DESTINATION), completions: vec![completion], claim: 0 };
+                let turn = turn(vec![completion], 0);
                 wait(|done| store.turn(turn, done)).unwrap();
             }
         }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use outbox_core::clock::Timestamp;
-use outbox_core::message::{Body, LaneKey, MessageId, NewMessage, Tags};
+use outbox_core::message::{Body, Expiry, LaneKey, NewMessage, Priority, Tags};
 
 /// The destination of all test messages.
 pub const DESTINATION: &str = "test";
@@ -13,14 +12,16 @@ pub fn message(n: u32, patient: Option<&str>) -> NewMessage {
     let control_id = format!("TEST{n:06}");
     let body = text(&control_id, patient.unwrap_or(""));
     NewMessage {
-        id: MessageId::new(Timestamp(i64::from(n))),
         destination: Arc::from(DESTINATION),
         control_id,
         message_type: String::from("ADT^A08"),
         lane: patient.map(|patient| LaneKey::new(patient.as_bytes().to_vec())),
         body: Body::new(body.into_bytes()),
         tags: Tags::new(),
+        priority: Priority::Routine,
+        hold: false,
         not_before: None,
+        expires: Expiry::AsDestination,
         max_attempts: None,
         application_ack: None,
         batch_place: None,

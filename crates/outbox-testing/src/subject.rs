@@ -88,7 +88,15 @@ impl Subject {
 
     /// A driver's turn.
     pub fn turn(&self, completions: Vec<Completion>, claim: u32) -> TurnResult {
-        let turn = Turn { destination: Arc::from(DESTINATION), completions, claim };
+        let turn = Turn {
+            destination: Arc::from(DESTINATION),
+            completions,
+            given_back: Vec::new(),
+            claim,
+            avoid: None,
+            expires: None,
+            indeterminate_max: 10,
+        };
         wait(|done| self.store.turn(turn, done)).unwrap()
     }
 
@@ -190,6 +198,7 @@ pub fn completion(claimed: &Claimed, outcome: Outcome, next: Next) -> Completion
             answer: Some(b"an invented answer".to_vec()),
         },
         next,
+        holds_lane: false,
     }
 }
 

@@ -79,7 +79,7 @@ fn rig(directory: &Path, network: &Arc<Network>, destination: &str) -> Rig {
         settings,
         clock,
         runtime: runtime.handle().clone(),
-        connect: Box::new(move |_| Ok(Arc::new(NetworkTransport(Arc::clone(&network))))),
+        connect: Arc::new(move |_| Ok(Arc::new(NetworkTransport(Arc::clone(&network))))),
     })
     .unwrap();
     Rig { outbox, ends, _runtime: runtime }

@@ -44,6 +44,9 @@ pub struct DestinationConfig {
     /// What orders messages; default the patient; `null` for no order.
     #[serde(default, deserialize_with = "given")]
     pub order_by: Option<Option<OrderBy>>,
+    /// What a dead letter does to its lane.
+    #[serde(default)]
+    pub after_failure: AfterFailure,
     /// A 2xx without an HL7 acknowledgement does not count as accepted.
     #[serde(default)]
     pub require_hl7_ack: bool,
@@ -115,12 +118,40 @@ pub struct Timeouts {
 pub struct Retry {
     /// Delays in milliseconds; the last one repeats.
     pub schedule_ms: Option<Vec<u64>>,
+    /// Instead of `scheduleMs`: delays that grow by a factor up to a cap.
+    pub exponential: Option<Exponential>,
+    /// How long a message may wait before it becomes a dead letter, in milliseconds; default `null`, for ever.
+    #[serde(default, deserialize_with = "given")]
+    pub expires_in_ms: Option<Option<u64>>,
     /// Share of a delay that chance may add, 0 to 0.2; default 0.2.
     pub jitter: Option<f64>,
     /// Counted attempts before a message becomes a dead letter; default 12.
     pub max_attempts: Option<u32>,
     /// Attempts with an unknown end before a message becomes a dead letter; default 10.
     pub max_indeterminate: Option<u32>,
+}
+
+/// What a dead letter does to its lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterFailure {
+    /// The next message goes on.
+    #[default]
+    Continue,
+    /// The lane waits until a person retries, replaces, cancels or purges it.
+    Hold,
+}
+
+/// Delays that grow.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exponential {
+    /// The first delay, in milliseconds.
+    pub first_ms: u64,
+    /// How much longer each delay is than the one before; default 2.
+    pub factor: Option<f64>,
+    /// The longest delay, in milliseconds.
+    pub cap_ms: u64,
 }
 
 /// What orders the messages of a destination.

@@ -4,13 +4,15 @@
 //! the environment. Unknown keys are refused, so a misspelt limit never passes for a set one.
 
 mod destination;
+mod patch;
 mod secret;
 mod settings;
 
 pub(crate) use destination::given;
 pub use destination::{Auth, DestinationConfig, OrderBy, RateLimit, Retry, Timeouts, Tls};
+pub use patch::read_patch;
 pub use secret::Secret;
-pub use settings::{Destination, Environment, Limits, Settings};
+pub use settings::{Destination, Environment, Limits, Resolver, Settings};
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::destination::{Auth, DestinationConfig, OrderBy, Retry, Tls};
+use super::destination::{AfterFailure, Auth, DestinationConfig, Exponential, OrderBy, Retry, Tls};
 use super::{LogLevel, OutboxConfig, Secret};
 use crate::acknowledgement::{Outcome, Policy};
 use crate::error::{OutboxError, code};
@@ -52,6 +52,9 @@ impl Default for Limits {
     }
 }
 
+/// Longest delay of a growing schedule: a week.
+const DELAY_MAX_MS: u64 = 604_800_000;
+
 /// A receiver in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
@@ -83,6 +86,8 @@ pub struct Destination {
     pub retry: RetryPolicy,
     /// What orders messages.
     pub order_by: Option<OrderBy>,
+    /// After a dead letter its lane waits for a person.
+    pub holds_lane: bool,
     /// How answers are judged.
     pub policy: Policy,
 }
@@ -102,6 +107,38 @@ pub struct Settings {
     pub limits: Limits,
     /// The least severe line that is logged.
     pub log_level: LogLevel,
+    /// How a destination is resolved anew when persons change it.
+    pub resolver: Resolver,
+}
+
+/// What destinations were resolved from. It holds secrets, so Debug shows nothing.
+#[derive(Clone)]
+pub struct Resolver(Arc<(BTreeMap<String, DestinationConfig>, Environment)>);
+
+impl Resolver {
+    /// A destination as written, with a patch over it.
+    pub fn destination(&self, name: &str, patch: Option<&str>) -> Result<Destination, OutboxError> {
+        let (written, environment) = &*self.0;
+        let written = written.get(name).cloned().ok_or_else(|| OutboxError::plain(code::ERR_UNKNOWN_DESTINATION))?;
+        let written = match patch {
+            Some(patch) => written.patched(&super::read_patch(patch)?)?,
+            None => written,
+        };
+        resolve_destination(name, written, environment)
+    }
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Resolver(…)")
+    }
+}
+
+/// What it resolves to is compared.
+impl PartialEq for Resolver {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What a destination is called when only the environment describes it.
@@ -127,10 +164,11 @@ impl Settings {
             None => from_environment(environment),
         };
         let mut destinations = BTreeMap::new();
-        for (name, destination) in written {
-            let resolved = resolve_destination(&name, destination, environment)?;
-            destinations.insert(name, Arc::new(resolved));
+        for (name, destination) in &written {
+            let resolved = resolve_destination(name, destination.clone(), environment)?;
+            destinations.insert(name.clone(), Arc::new(resolved));
         }
+        let resolver = Resolver(Arc::new((written, environment.clone())));
         let default_destination = default_destination(config.default_destination, &destinations)?;
         let dispatch = config.dispatch.unwrap_or(environment.get("HL7_OUTBOX_DISPATCH") != Some("off"));
         let log_level = match (config.log.level, environment.get("HL7_OUTBOX_LOG")) {
@@ -150,7 +188,7 @@ impl Settings {
             enqueue_timeout: at_least_one("limits.enqueueTimeoutMs", config.limits.enqueue_timeout_ms)?
                 .map_or(defaults.enqueue_timeout, Duration::from_millis),
         };
-        Ok(Self { path, destinations, default_destination, dispatch, limits, log_level })
+        Ok(Self { path, destinations, default_destination, dispatch, limits, log_level, resolver })
     }
 }
 
@@ -208,6 +246,7 @@ fn from_environment(environment: &Environment) -> BTreeMap<String, DestinationCo
         timeouts: super::Timeouts::default(),
         retry: Retry::default(),
         order_by: None,
+        after_failure: AfterFailure::Continue,
         require_hl7_ack: false,
         outcomes: BTreeMap::new(),
     };
@@ -296,6 +335,7 @@ fn resolve_destination(
         total_timeout: milliseconds("timeouts.totalMs", written.timeouts.total_ms, 120_000)?,
         retry: resolve_retry(&key("retry"), written.retry)?,
         order_by: written.order_by.unwrap_or(Some(OrderBy::Patient)),
+        holds_lane: written.after_failure == AfterFailure::Hold,
         policy: resolve_policy(&key("outcomes"), written.require_hl7_ack, written.outcomes)?,
     })
 }
@@ -313,12 +353,23 @@ fn resolve_policy(key: &str, require_hl7_ack: bool, written: BTreeMap<String, Ou
 
 fn resolve_retry(key: &str, written: Retry) -> Result<RetryPolicy, OutboxError> {
     let mut policy = RetryPolicy::default();
+    let written_schedule = written.schedule_ms.is_some();
     if let Some(schedule) = written.schedule_ms {
         if schedule.is_empty() || schedule.iter().all(|&step| step == 0) {
             return Err(wrong(&format!("{key}.scheduleMs"), "needs at least one delay above zero"));
         }
         policy.schedule = schedule.into_iter().map(Duration::from_millis).collect();
     }
+    if let Some(growth) = written.exponential {
+        if written_schedule {
+            return Err(wrong(key, "takes `scheduleMs` or `exponential`, not both"));
+        }
+        policy.schedule = exponential(&format!("{key}.exponential"), growth)?;
+    }
+    if written.expires_in_ms == Some(Some(0)) {
+        return Err(wrong(&format!("{key}.expiresInMs"), "must be at least 1, or null"));
+    }
+    policy.expires = written.expires_in_ms.flatten().map(Duration::from_millis);
     if let Some(jitter) = written.jitter {
         if !(0.0..=0.2).contains(&jitter) {
             return Err(wrong(&format!("{key}.jitter"), "must be 0 to 0.2"));
@@ -332,6 +383,23 @@ fn resolve_retry(key: &str, written: Retry) -> Result<RetryPolicy, OutboxError> 
     policy.attempts_max = count("maxAttempts", written.max_attempts, policy.attempts_max)?;
     policy.indeterminate_max = count("maxIndeterminate", written.max_indeterminate, policy.indeterminate_max)?;
     Ok(policy)
+}
+
+/// Delays that grow by a factor up to a cap, written out as a schedule.
+fn exponential(key: &str, growth: Exponential) -> Result<Vec<Duration>, OutboxError> {
+    if growth.first_ms == 0 || growth.cap_ms < growth.first_ms || growth.cap_ms > DELAY_MAX_MS {
+        return Err(wrong(key, "needs `firstMs` of at least 1 and a `capMs` from there to 604,800,000 (a week)"));
+    }
+    let factor = growth.factor.unwrap_or(2.0);
+    if !(1.1..=10.0).contains(&factor) {
+        return Err(wrong(&format!("{key}.factor"), "must be 1.1 to 10"));
+    }
+    let (first, cap) = (Duration::from_millis(growth.first_ms), Duration::from_millis(growth.cap_ms));
+    let mut schedule = vec![first];
+    while let Some(last) = schedule.last().copied().filter(|last| *last < cap) {
+        schedule.push(last.mul_f64(factor).min(cap));
+    }
+    Ok(schedule)
 }
 
 /// Checks scheme and host; answers whether the address is loopback. Credentials in an address would end up in logs of

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Case, Judgement};
 use crate::acknowledgement::{self, Asked, Seen, Verdict};
 use crate::clock::Timestamp;
 use crate::config::Destination;
@@ -20,6 +23,8 @@ pub(super) struct Ticket {
     pub(super) progress: Progress,
     pub(super) possible_duplicate: bool,
     pub(super) application_ack: Option<AckCondition>,
+    /// What tells its lane from others; a message without order is a lane of its own.
+    lane: u128,
 }
 
 impl Ticket {
@@ -35,16 +40,23 @@ impl Ticket {
             },
             possible_duplicate: claimed.possible_duplicate,
             application_ack: claimed.application_ack,
+            lane: claimed.lane.map_or(u128::from(claimed.seq.unsigned_abs()), u128::from_be_bytes),
         }
     }
 
-    /// Judges what was seen and decides what follows.
+    /// The attempt, for the breaker.
+    pub(super) fn case(&self) -> Case {
+        Case { seq: self.seq, attempt: self.attempt, lane: self.lane }
+    }
+
+    /// Judges what was seen, lets the breaker say who pays, and decides what follows.
     pub(super) fn complete(
         self,
         delivery: Delivery,
         destination: &Destination,
         now: Timestamp,
-    ) -> (Completion, Verdict) {
+        breaker: &mut Breaker,
+    ) -> (Completion, Verdict, Judgement) {
         let asked = Asked {
             control_id: &self.control_id,
             application_ack: self.application_ack,
@@ -52,7 +64,9 @@ impl Ticket {
             now: UNIX_EPOCH + Duration::from_millis(u64::try_from(now.0).unwrap_or(0)),
         };
         let verdict = acknowledgement::judge(&delivery.seen, &asked, &destination.policy);
-        let (next, counted) = retry::decide(&destination.retry, self.progress, &verdict, now, fastrand::f64());
+        let judgement = breaker.judge(self.case(), &verdict, Instant::now());
+        let (next, counted) =
+            retry::decide(&destination.retry, self.progress, &verdict, judgement.blame, now, fastrand::f64());
         let record = AttemptRecord {
             outcome: verdict.outcome,
             row: verdict.row.as_str(),
@@ -65,7 +79,8 @@ impl Ticket {
             warning: verdict.warning,
             answer: answer_of(delivery.seen),
         };
-        (Completion { seq: self.seq, attempt: self.attempt, record, next }, verdict)
+        let holds_lane = destination.holds_lane;
+        (Completion { seq: self.seq, attempt: self.attempt, record, next, holds_lane }, verdict, judgement)
     }
 }
 

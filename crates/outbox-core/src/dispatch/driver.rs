@@ -10,17 +10,17 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::Way;
 use super::attempt::{Ticket, deliver, panicked};
 use super::bell::Bell;
+use super::breaker::{Breaker, Turned};
 use super::rate::Bucket;
-use super::rest::{Rest, Turned};
 use crate::acknowledgement::Verdict;
 use crate::clock::Clock;
-use crate::config::Destination;
 use crate::error::OutboxError;
 use crate::status::DestinationState;
-use crate::store::{Completion, Store, Turn, TurnResult};
-use crate::transport::{Delivery, Transport};
+use crate::store::{By, Command, Completion, Store, Turn, TurnResult};
+use crate::transport::Delivery;
 
 /// How far the dispatcher is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,7 @@ pub(super) enum Phase {
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Driver {
-    pub(super) destination: Arc<Destination>,
-    pub(super) transport: Arc<dyn Transport>,
+    pub(super) way: watch::Receiver<Way>,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bell: Arc<Bell>,
@@ -47,11 +46,17 @@ pub(super) struct Driver {
 
 /// What a driver knows between two passes.
 struct Course {
+    /// The destination as it is configured now.
+    way: Way,
     tickets: HashMap<Id, Ticket>,
     attempts: JoinSet<Delivery>,
     ended: Vec<Completion>,
     bucket: Bucket,
-    rest: Rest,
+    breaker: Breaker,
+    /// Attempts to be given back with the next turn.
+    given_back: Vec<(i64, u32)>,
+    /// The message of the last probe that failed.
+    probed: Option<i64>,
     paused: bool,
     nudges: Option<i64>,
     /// When to look again although nobody rang: the next message falls due.
@@ -61,20 +66,25 @@ struct Course {
 impl Driver {
     /// Runs until the phase is Draining and nothing is in flight.
     pub(super) async fn run(mut self) {
+        let way = self.way.borrow_and_update().clone();
         let mut course = Course {
+            way,
             tickets: HashMap::new(),
             attempts: JoinSet::new(),
             ended: Vec::new(),
-            bucket: Bucket::new(self.destination.rate, Instant::now()),
-            rest: Rest::default(),
+            bucket: Bucket::new(self.way.borrow().destination.rate, Instant::now()),
+            breaker: Breaker::default(),
+            given_back: Vec::new(),
+            probed: None,
             paused: false,
             nudges: None,
             look_at: None,
         };
         // What another dispatcher noted of this destination is history.
-        self.note(DestinationState::Ok, None);
+        self.note(&course.way, DestinationState::Ok, None);
         self.bell.ring_command();
         loop {
+            self.reconfigure(&mut course);
             self.gather(&mut course);
             if self.pass_once(&mut course).await {
                 continue;
@@ -104,21 +114,32 @@ impl Driver {
             self.bell.answer_work();
         }
         let completions = std::mem::take(&mut course.ended);
+        let given_back = std::mem::take(&mut course.given_back);
         // An ended attempt frees its lane for the next message.
         let promotes = !completions.is_empty();
         let claim = if look || promotes { wanted } else { 0 };
         if promotes && claim == 0 {
             self.bell.expect_work();
         }
-        let turn = Turn { destination: Arc::clone(&self.destination.name), completions: completions.clone(), claim };
+        let destination = &course.way.destination;
+        let turn = Turn {
+            destination: Arc::clone(&destination.name),
+            completions: completions.clone(),
+            given_back: given_back.clone(),
+            claim,
+            avoid: course.probed,
+            expires: destination.retry.expires,
+            indeterminate_max: destination.retry.indeterminate_max,
+        };
         match self.turn(turn).await {
             Ok(result) => {
                 self.follow(course, result, claim);
                 promotes || command
             }
             Err(error) => {
-                tracing::warn!(destination = %self.destination.name, code = error.code, "a turn did not commit; trying again");
+                tracing::warn!(destination = %course.way.destination.name, code = error.code, "a turn did not commit; trying again");
                 course.ended = completions;
+                course.given_back = given_back;
                 self.bell.ring_command();
                 tokio::time::sleep(STORE_PAUSE).await;
                 false
@@ -127,12 +148,13 @@ impl Driver {
     }
 
     fn wanted(&self, course: &mut Course, now: Instant) -> u32 {
-        if *self.phase.borrow() != Phase::Running || course.paused || !self.destination.enabled {
+        let destination = &course.way.destination;
+        if *self.phase.borrow() != Phase::Running || course.paused || !destination.enabled {
             return 0;
         }
         let in_flight = course.attempts.len();
-        let slots = self.destination.concurrency.saturating_sub(u32::try_from(in_flight).unwrap_or(u32::MAX));
-        let allowed = course.rest.allows(slots, in_flight, now);
+        let slots = destination.concurrency.saturating_sub(u32::try_from(in_flight).unwrap_or(u32::MAX));
+        let allowed = course.breaker.allows(slots, in_flight, now);
         course.bucket.available(allowed, now)
     }
 
@@ -147,11 +169,11 @@ impl Driver {
         let now = Instant::now();
         course.paused = result.paused;
         if course.nudges.is_some_and(|nudges| nudges != result.nudges) {
-            course.rest.nudge(now);
+            course.breaker.nudge(now);
             self.bell.ring_work();
         }
         course.nudges = Some(result.nudges);
-        if claim > 0 && result.claimed.len() == claim as usize {
+        if result.more || claim > 0 && result.claimed.len() == claim as usize {
             self.bell.ring_work();
         }
         if claim > 0 {
@@ -161,7 +183,7 @@ impl Driver {
         self.in_flight.fetch_add(result.claimed.len() as u64, Ordering::Relaxed);
         for claimed in result.claimed {
             let ticket = Ticket::of(&claimed);
-            let handle = course.attempts.spawn(deliver(Arc::clone(&self.transport), claimed));
+            let handle = course.attempts.spawn(deliver(Arc::clone(&course.way.transport), claimed));
             course.tickets.insert(handle.id(), ticket);
         }
     }
@@ -181,33 +203,72 @@ impl Driver {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let Some(ticket) = course.tickets.remove(&id) else { return };
         let seq = ticket.seq;
-        let (completion, verdict) = ticket.complete(delivery, &self.destination, self.clock.now());
-        tracing::debug!(destination = %self.destination.name, seq, outcome = verdict.outcome.as_str(), row = verdict.row.as_str(), "an attempt ended");
-        self.learn(course, &verdict);
+        let Course { breaker, way, .. } = &mut *course;
+        let (completion, verdict, judgement) = ticket.complete(delivery, &way.destination, self.clock.now(), breaker);
+        tracing::debug!(destination = %way.destination.name, seq, outcome = verdict.outcome.as_str(), row = verdict.row.as_str(), "an attempt ended");
         course.ended.push(completion);
+        course.given_back.extend(judgement.given_back.iter().map(|case| (case.seq, case.attempt)));
+        course.probed = course.breaker.until().map(|_| seq);
+        self.learn(course, &verdict, &judgement.turned);
     }
 
     /// One line when an outage begins and one when it ends, never one per attempt.
-    fn learn(&self, course: &mut Course, verdict: &Verdict) {
+    fn learn(&self, course: &Course, verdict: &Verdict, turned: &Turned) {
+        let name = &course.way.destination.name;
         if let Some(alarm) = verdict.alarm {
-            tracing::error!(destination = %self.destination.name, alarm, code = %verdict.code, "an answer that needs a person");
+            tracing::error!(destination = %name, alarm, code = %verdict.code, "an answer that needs a person");
         }
-        match course.rest.learn(verdict, Instant::now()) {
+        match turned {
             Turned::No => {}
             Turned::Rests(state) => {
-                tracing::warn!(destination = %self.destination.name, state = state.as_str(), code = %verdict.code, "the destination rests");
-                self.note(state, Some(verdict.code.clone()));
+                tracing::warn!(destination = %name, state = state.as_str(), code = %verdict.code, "the destination rests");
+                self.note(&course.way, *state, Some(verdict.code.clone()));
             }
-            Turned::Works => {
-                tracing::warn!(destination = %self.destination.name, "the destination works again");
-                self.note(DestinationState::Ok, None);
+            Turned::Works(outage) => {
+                self.tell_end(Arc::clone(name), *outage);
+                self.note(&course.way, DestinationState::Ok, None);
                 self.bell.ring_work();
             }
+            Turned::RefusesAll => self.pause(name, &verdict.code),
         }
     }
 
-    fn note(&self, state: DestinationState, reason: Option<String>) {
-        self.store.note_destination(Arc::clone(&self.destination.name), state, reason, Box::new(|_| {}));
+    /// The end of an outage, with its length and what waits now.
+    fn tell_end(&self, name: Arc<str>, outage: Duration) {
+        self.store.destinations(Box::new(move |records| {
+            let backlog = records.ok().and_then(|all| all.into_iter().find(|record| *record.name == *name));
+            let (seconds, backlog) = (outage.as_secs(), backlog.map_or(0, |record| record.pending));
+            tracing::warn!(destination = %name, seconds, backlog, "the destination works again");
+        }));
+    }
+
+    /// Too many messages in a row were refused with one code: a wrong set-up must not burn the backlog. A person resumes.
+    fn pause(&self, name: &str, code: &str) {
+        tracing::error!(destination = %name, code, "the destination refuses every message and is paused");
+        let by = By { actor: String::from("hl7-outbox"), reason: Some(format!("reject-streak: {code}")) };
+        let bell = Arc::clone(&self.bell);
+        self.store.command(
+            Command::Pause { destination: name.to_owned() },
+            by,
+            Box::new(move |_| bell.ring_command()),
+        );
+    }
+
+    fn note(&self, way: &Way, state: DestinationState, reason: Option<String>) {
+        self.store.note_destination(Arc::clone(&way.destination.name), state, reason, Box::new(|_| {}));
+    }
+
+    /// Takes over what persons changed. A new rate begins with an empty bucket, so that a change cannot double it.
+    fn reconfigure(&mut self, course: &mut Course) {
+        if !self.way.has_changed().unwrap_or(false) {
+            return;
+        }
+        let way = self.way.borrow_and_update().clone();
+        if way.destination.rate != course.way.destination.rate {
+            course.bucket = Bucket::new(way.destination.rate, Instant::now());
+        }
+        tracing::info!(destination = %way.destination.name, "the configuration has changed");
+        course.way = way;
     }
 
     /// Sleeps until an attempt ends, somebody rings, the phase changes, or it is time to look.
@@ -233,12 +294,13 @@ impl Driver {
 
     /// The next moment at which something can be done without a ring.
     fn wake_at(&self, course: &Course, now: Instant) -> Option<Instant> {
-        let free = course.attempts.len() < self.destination.concurrency as usize;
-        if !free || course.paused || !self.destination.enabled || *self.phase.borrow() != Phase::Running {
+        let destination = &course.way.destination;
+        let free = course.attempts.len() < destination.concurrency as usize;
+        if !free || course.paused || !destination.enabled || *self.phase.borrow() != Phase::Running {
             return None;
         }
         let work_at = if self.bell.has_work() { Some(now) } else { course.look_at };
-        let rest_over = match course.rest.until() {
+        let rest_over = match course.breaker.until() {
             // A probe is out: only its end can change anything.
             Some(_) if !course.attempts.is_empty() => return None,
             until => until,

@@ -22,7 +22,12 @@ pub trait Election: Send + Sync + 'static {
     fn try_lead(&self, now: Timestamp) -> Result<Option<Box<dyn Leadership>>, OutboxError>;
     /// The present dispatcher; `None` when the lead is free.
     fn leader(&self) -> Option<Leader>;
+    /// Becomes the one reader of the changes under a name, among all processes, without waiting; `None` when there is one.
+    fn try_read_as(&self, consumer: &str) -> Result<Option<Reading>, OutboxError>;
 }
+
+/// The right to read under a name; dropping it frees the name.
+pub type Reading = Box<dyn Send>;
 
 /// The lead; dropping it frees it.
 pub trait Leadership: Send {

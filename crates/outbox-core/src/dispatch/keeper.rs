@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::election::{Election, Leadership};
+use super::{Dispatching, Follow, Shared};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{ChangeWatch, wait};
 
@@ -14,6 +14,8 @@ use crate::store::{ChangeWatch, wait};
 const STAND_EVERY: Duration = Duration::from_millis(200);
 /// How soon the dispatcher notices a commit of another process; the contract allows 50 ms.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
+/// How often a change of the configuration is looked for, at most; it must hold within a second.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// A wall clock that is this far from where it should be has jumped.
 const JUMP_MIN_MS: i64 = 2_000;
@@ -26,7 +28,9 @@ pub(super) enum Order {
 
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
-    pub(super) election: Arc<dyn Election>,
+    /// None: this process never leads.
+    pub(super) election: Option<Arc<dyn Election>>,
+    pub(super) follow: Follow,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) orders: Receiver<Order>,
 }
@@ -34,7 +38,6 @@ pub(super) struct Keeper {
 /// What a leading keeper holds.
 struct Lead {
     leadership: Box<dyn Leadership>,
-    watch: Box<dyn ChangeWatch>,
     last_beat: Instant,
     wall: WallCheck,
 }
@@ -43,17 +46,29 @@ impl Keeper {
     /// Runs until it is told to end. The lead, if held, is free when this returns.
     pub(super) fn run(self) {
         let mut lead: Option<Lead> = None;
+        let mut watch: Option<Box<dyn ChangeWatch>> = None;
+        let mut follower = Follower { heard: true, looked: None };
+        let dispatching = Dispatching(Arc::clone(&self.shared));
         loop {
-            let pause = match &mut lead {
-                None => {
-                    lead = self.stand();
-                    if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }
+            if watch.is_none() {
+                watch = self.shared.store.watch().inspect_err(|error| self.shared.trouble(error)).ok();
+            }
+            if lead.is_none() {
+                lead = self.stand();
+            }
+            if self.heard(watch.as_mut()) {
+                follower.heard = true;
+                if lead.is_some() {
+                    self.shared.ring_all();
                 }
-                Some(lead) => {
-                    self.round(lead);
-                    WATCH_EVERY
-                }
-            };
+            }
+            if follower.is_time() {
+                (self.follow)(&dispatching);
+            }
+            if let Some(lead) = &mut lead {
+                self.beat(lead);
+            }
+            let pause = if lead.is_some() { WATCH_EVERY } else { STAND_EVERY };
             match self.orders.recv_timeout(pause) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -64,7 +79,7 @@ impl Keeper {
 
     /// Tries to take the lead, and begins to dispatch with it.
     fn stand(&self) -> Option<Lead> {
-        let taken = self.election.try_lead(self.clock.now());
+        let taken = self.election.as_ref()?.try_lead(self.clock.now());
         let leadership = match taken {
             Ok(leadership) => leadership?,
             Err(error) => {
@@ -75,14 +90,14 @@ impl Keeper {
         // Open claims belong to a dispatcher that is dead: nobody knows how far it came with them.
         let recovered = wait(|done| self.shared.store.recover(done)).and_then(|count| {
             wait(|done| self.shared.store.mend_due(done))?;
-            Ok((count, self.shared.store.watch()?))
+            Ok(count)
         });
         match recovered {
-            Ok((count, watch)) => {
+            Ok(count) => {
                 tracing::info!(open_claims = count, "this process dispatches now");
                 self.shared.begin();
                 let wall = WallCheck::new(self.clock.now());
-                Some(Lead { leadership, watch, last_beat: Instant::now(), wall })
+                Some(Lead { leadership, last_beat: Instant::now(), wall })
             }
             Err(error) => {
                 self.shared.trouble(&error);
@@ -91,12 +106,19 @@ impl Keeper {
         }
     }
 
-    fn round(&self, lead: &mut Lead) {
-        match lead.watch.changed() {
-            Ok(true) => self.shared.ring_all(),
-            Ok(false) => {}
-            Err(error) => self.shared.trouble(&error),
+    /// Whether anything was committed since the last look.
+    fn heard(&self, watch: Option<&mut Box<dyn ChangeWatch>>) -> bool {
+        match watch.map(|watch| watch.changed()) {
+            Some(Ok(changed)) => changed,
+            Some(Err(error)) => {
+                self.shared.trouble(&error);
+                false
+            }
+            None => false,
         }
+    }
+
+    fn beat(&self, lead: &mut Lead) {
         if lead.last_beat.elapsed() >= BEAT_EVERY {
             lead.last_beat = Instant::now();
             let now = self.clock.now();
@@ -109,6 +131,22 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+/// When to look whether the configuration has changed: after commits, but not after every one.
+struct Follower {
+    heard: bool,
+    looked: Option<Instant>,
+}
+
+impl Follower {
+    fn is_time(&mut self) -> bool {
+        let due = self.heard && self.looked.is_none_or(|looked| looked.elapsed() >= FOLLOW_EVERY);
+        if due {
+            *self = Self { heard: false, looked: Some(Instant::now()) };
+        }
+        due
     }
 }
 

@@ -4,15 +4,15 @@
 //! - `keeper`: the thread that stands for the lead and watches the file;
 //! - `driver`: one task per destination: claim, send, record;
 //! - `attempt`: one attempt from claim to completion;
-//! - [`rate`] and [`rest`]: when a destination may be spoken to.
+//! - [`rate`] and [`breaker`]: when a destination may be spoken to, and who pays for a failure.
 
 mod attempt;
 mod bell;
+pub mod breaker;
 mod driver;
 pub mod election;
 mod keeper;
 pub mod rate;
-pub mod rest;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,7 +44,33 @@ pub struct Parts {
     /// Where attempts run.
     pub runtime: Handle,
     /// Every destination with the way to it.
-    pub destinations: Vec<(Arc<Destination>, Arc<dyn Transport>)>,
+    pub destinations: Vec<Way>,
+    /// Whether this process may lead; otherwise it only follows changes of the configuration.
+    pub stands: bool,
+    /// Called soon after a commit of any process: the configuration may have changed.
+    pub follow: Follow,
+}
+
+/// A destination and the way to it.
+#[derive(Clone)]
+pub struct Way {
+    /// The destination.
+    pub destination: Arc<Destination>,
+    /// The way to it.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// Looks whether the configuration has changed.
+pub type Follow = Box<dyn Fn(&Dispatching) + Send>;
+
+/// The running part of a dispatcher, for those who change it.
+pub struct Dispatching(Arc<Shared>);
+
+impl Dispatching {
+    /// From the next attempt on, a destination is as given. Attempts in flight end as they began.
+    pub fn reconfigure(&self, way: Way) {
+        self.0.reconfigure(way);
+    }
 }
 
 /// Stands for the lead and, while it has it, delivers.
@@ -59,7 +85,7 @@ struct Shared {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     runtime: Handle,
-    destinations: Vec<(Arc<Destination>, Arc<dyn Transport>)>,
+    ways: BTreeMap<Arc<str>, watch::Sender<Way>>,
     bells: BTreeMap<Arc<str>, Arc<Bell>>,
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
@@ -72,12 +98,18 @@ struct Shared {
 impl Dispatcher {
     /// Begins to stand for the lead.
     pub fn start(parts: Parts) -> Result<Self, OutboxError> {
-        let bells = parts.destinations.iter().map(|(d, _)| (Arc::clone(&d.name), Arc::<Bell>::default())).collect();
+        let bells =
+            parts.destinations.iter().map(|way| (Arc::clone(&way.destination.name), Arc::<Bell>::default())).collect();
+        let ways = parts
+            .destinations
+            .into_iter()
+            .map(|way| (Arc::clone(&way.destination.name), watch::channel(way).0))
+            .collect();
         let shared = Arc::new(Shared {
             store: parts.store,
             clock: Arc::clone(&parts.clock),
             runtime: parts.runtime,
-            destinations: parts.destinations,
+            ways,
             bells,
             phase: watch::channel(Phase::Running).0,
             leading: AtomicBool::new(false),
@@ -86,8 +118,13 @@ impl Dispatcher {
             trouble: Mutex::default(),
         });
         let (orders, receiver) = mpsc::channel();
-        let keeper =
-            Keeper { shared: Arc::clone(&shared), election: parts.election, clock: parts.clock, orders: receiver };
+        let keeper = Keeper {
+            shared: Arc::clone(&shared),
+            election: parts.stands.then_some(parts.election),
+            clock: parts.clock,
+            follow: parts.follow,
+            orders: receiver,
+        };
         let thread = std::thread::Builder::new().name(String::from("hl7-keeper")).spawn(move || keeper.run()).map_err(
             |error| OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind())),
         )?;
@@ -104,6 +141,11 @@ impl Dispatcher {
     /// A command was committed.
     pub fn commanded(&self) {
         self.shared.ring_all();
+    }
+
+    /// The running part.
+    pub fn dispatching(&self) -> Dispatching {
+        Dispatching(Arc::clone(&self.shared))
     }
 
     /// Whether this process dispatches.
@@ -153,11 +195,10 @@ impl Shared {
         if *self.phase.borrow() == Phase::Draining {
             return;
         }
-        for (destination, transport) in &self.destinations {
-            let Some(bell) = self.bells.get(&destination.name) else { continue };
+        for (name, way) in &self.ways {
+            let Some(bell) = self.bells.get(name) else { continue };
             let driver = Driver {
-                destination: Arc::clone(destination),
-                transport: Arc::clone(transport),
+                way: way.subscribe(),
                 store: Arc::clone(&self.store),
                 clock: Arc::clone(&self.clock),
                 bell: Arc::clone(bell),
@@ -165,6 +206,16 @@ impl Shared {
                 in_flight: Arc::clone(&self.in_flight),
             };
             drivers.push(self.runtime.spawn(driver.run()));
+        }
+    }
+
+    fn reconfigure(&self, way: Way) {
+        let name = Arc::clone(&way.destination.name);
+        if let Some(sender) = self.ways.get(&name) {
+            sender.send_replace(way);
+        }
+        if let Some(bell) = self.bells.get(&name) {
+            bell.ring_command();
         }
     }
 

@@ -2,10 +2,10 @@
 
 use outbox_core::clock::Timestamp;
 use outbox_core::error::{OutboxError, code};
-use outbox_core::message::MessageId;
+use outbox_core::message::{MessageId, Priority};
 use outbox_core::state::State;
 use outbox_core::status::{AttemptView, Failure as MessageFailure, ListRequest, MessageView, Page, WaitingFor};
-use outbox_core::store::MessageRef;
+use outbox_core::store::{LaneHash, MessageRef};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -15,17 +15,20 @@ use crate::filter::Condition;
 /// Most items of a page.
 const LIMIT_MAX: u32 = 1_000;
 const LIMIT_DEFAULT: u32 = 50;
+/// Messages before one in a backlog that are searched for an earlier one of its lane.
+const EARLIER_MAX: i64 = 200;
 
 const COLUMNS: &str =
     "id, seq, control_id, message_type, destination, state, place, attempts, tries, possible_duplicate,
-    due_at, warning, failure, tags, replaces, replaced_by, created_at, sent_at, acknowledged_at, updated_at, lane";
+    due_at, warning, failure, tags, replaces, replaced_by, created_at, sent_at, acknowledged_at, updated_at, lane,
+    position, priority, purged_at";
 
 /// One message.
 pub(crate) fn message(connection: &Connection, which: &MessageRef) -> Result<Option<MessageView>, Failure> {
     let found = match which {
         MessageRef::Id(id) => connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE id = ?1"))?
-            .query_row([id.as_bytes()], read)
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE seq = ?1 AND id = ?2"))?
+            .query_row(params![id.seq(), id.as_bytes()], read)
             .optional()?,
         MessageRef::ControlId { control_id, destination } => connection
             .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE destination = ?1 AND control_id = ?2"))?
@@ -38,7 +41,8 @@ pub(crate) fn message(connection: &Connection, which: &MessageRef) -> Result<Opt
 /// A message and what is still to be looked up for it.
 struct Found {
     view: MessageView,
-    lane: Option<Vec<u8>>,
+    lane: Option<LaneHash>,
+    position: i64,
     waits: bool,
 }
 
@@ -72,7 +76,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
         overtaken: false,
         warning: row.get(11)?,
         failure: failure.and_then(|json| serde_json::from_str::<MessageFailure>(&json).ok()),
-        priority: "routine",
+        priority: if row.get(22)? { Priority::Urgent } else { Priority::Routine },
         tags: tags.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
         replaces: id(14)?,
         replaced_by: id(15)?,
@@ -81,29 +85,49 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
         sent_at: time(17)?,
         acknowledged_at: time(18)?,
         updated_at,
+        purged_at: time(23)?,
     };
-    Ok(Found { view, lane: row.get(20)?, waits: place.as_deref() == Some("waiting") })
+    let waits = matches!(place.as_deref(), Some("waiting" | "new"));
+    Ok(Found { view, lane: row.get(20)?, position: row.get(21)?, waits })
 }
 
 /// Looks up who blocks it, and whether it was overtaken.
 fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failure> {
-    let Found { mut view, lane, waits } = found;
+    let Found { mut view, lane, position, waits } = found;
     let Some(lane) = lane else { return Ok(view) };
     if waits {
         let front: Option<[u8; 16]> = connection
-            .prepare_cached("SELECT id FROM message WHERE lane = ?1 AND place IN ('front', 'flight')")?
+            .prepare_cached(
+                "SELECT id FROM message WHERE lane = ?1 AND place IN ('front', 'flight')
+                 UNION ALL SELECT id FROM message WHERE lane = ?1 AND place = 'barrier' LIMIT 1",
+            )?
             .query_row([&lane], |row| row.get(0))
             .optional()?;
-        view.blocked_by = front.map(MessageId::from_bytes);
+        view.blocked_by = front.or(earlier(connection, &lane, view.seq)?).map(MessageId::from_bytes);
+        if view.blocked_by.is_some() {
+            view.waiting_for = Some(WaitingFor::Lane);
+        }
     }
     if !view.status.is_delivered() {
-        view.overtaken = connection
-            .prepare_cached(
-                "SELECT 1 FROM message WHERE lane = ?1 AND seq > ?2 AND state IN ('SENT', 'ACKNOWLEDGED') LIMIT 1",
-            )?
-            .exists(params![lane, view.seq])?;
+        let delivered: Option<i64> = connection
+            .prepare_cached("SELECT delivered FROM lane WHERE key = ?1")?
+            .query_row([&lane], |row| row.get(0))
+            .optional()?;
+        view.overtaken = delivered.is_some_and(|delivered| delivered > position);
     }
     Ok(view)
+}
+
+/// The first of a lane that nobody has looked at: no index knows it, so only the nearest rows are searched.
+fn earlier(connection: &Connection, lane: &LaneHash, seq: i64) -> Result<Option<[u8; 16]>, Failure> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT id FROM message INDEXED BY message_not_delivered
+             WHERE state = 'PENDING' AND seq < ?2 AND seq >= ?2 - ?3 AND lane = ?1 AND place IN ('new', 'front', 'flight')
+             ORDER BY seq LIMIT 1",
+        )?
+        .query_row(params![lane, seq, EARLIER_MAX], |row| row.get(0))
+        .optional()?)
 }
 
 /// A page by key: the cursor is the last `seq` of the page before, so pages neither shift nor slow down with depth.
@@ -132,8 +156,8 @@ pub(crate) fn list(connection: &Connection, request: &ListRequest) -> Result<Pag
 /// The bytes of a message.
 pub(crate) fn content(connection: &Connection, id: MessageId) -> Result<Option<Vec<u8>>, Failure> {
     Ok(connection
-        .prepare_cached("SELECT content FROM body JOIN message USING (seq) WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| row.get(0))
+        .prepare_cached("SELECT content FROM body JOIN message USING (seq) WHERE seq = ?1 AND id = ?2")?
+        .query_row(params![id.seq(), id.as_bytes()], |row| row.get(0))
         .optional()?)
 }
 
@@ -141,9 +165,9 @@ pub(crate) fn content(connection: &Connection, id: MessageId) -> Result<Option<V
 pub(crate) fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<AttemptView>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT n, started_at, ended_at, outcome, row, http_status, ack_code, err_codes, code, bytes_sent, counted, manual
-         FROM attempt WHERE seq = (SELECT seq FROM message WHERE id = ?1) ORDER BY n",
+         FROM attempt WHERE seq = (SELECT seq FROM message WHERE seq = ?1 AND id = ?2) ORDER BY n",
     )?;
-    let rows = statement.query_map([id.as_bytes()], |row| {
+    let rows = statement.query_map(params![id.seq(), id.as_bytes()], |row| {
         let (outcome, err_codes): (Option<String>, Option<String>) = (row.get(3)?, row.get(7)?);
         let bytes_sent: Option<i64> = row.get(9)?;
         Ok(AttemptView {
@@ -167,8 +191,10 @@ pub(crate) fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<Att
 /// The raw answer of one attempt.
 pub(crate) fn answer(connection: &Connection, id: MessageId, attempt: u32) -> Result<Option<Vec<u8>>, Failure> {
     let answer: Option<Option<Vec<u8>>> = connection
-        .prepare_cached("SELECT answer FROM attempt WHERE seq = (SELECT seq FROM message WHERE id = ?1) AND n = ?2")?
-        .query_row(params![id.as_bytes(), attempt], |row| row.get(0))
+        .prepare_cached(
+            "SELECT answer FROM attempt WHERE seq = (SELECT seq FROM message WHERE seq = ?1 AND id = ?2) AND n = ?3",
+        )?
+        .query_row(params![id.seq(), id.as_bytes(), attempt], |row| row.get(0))
         .optional()?;
     Ok(answer.flatten())
 }

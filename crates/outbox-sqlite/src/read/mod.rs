@@ -1,6 +1,7 @@
 //! The readers: a few threads with a connection each. They read while the writer writes, and keep no transaction open
 //! longer than one question, so that the write-ahead log can be folded back.
 
+mod changes;
 mod message;
 mod stats;
 
@@ -16,8 +17,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::connection::open_reader;
 use crate::error::{Failure, translate};
 
+pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::message::{answer, attempts, content, list, message};
-pub(crate) use self::stats::{destinations, stats};
+pub(crate) use self::stats::{destinations, patches, stats};
 
 /// Connections that read at the same time.
 const READERS: usize = 2;

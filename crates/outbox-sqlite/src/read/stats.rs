@@ -1,11 +1,13 @@
 //! Figures.
 
+use std::collections::BTreeMap;
+
 use outbox_core::clock::Timestamp;
 use outbox_core::state::State;
 use outbox_core::status::{Delivered, DestinationState, MessageFilter, Percentiles, Retries, Stats};
 use outbox_core::store::DestinationRecord;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use crate::error::Failure;
 use crate::filter::Condition;
@@ -23,8 +25,7 @@ pub(crate) fn stats(connection: &Connection, filter: &MessageFilter, now: Timest
         stats.by_status.insert(state, 0);
     }
     counts(connection, filter, &mut stats)?;
-    stats.oldest_pending_age_ms = one(connection, filter, "SELECT min(created_at)", "state = 'PENDING'", [])?
-        .map(|created| (now.0 - created).max(0));
+    stats.oldest_pending_age_ms = oldest_pending(connection, filter)?.map(|created| (now.0 - created).max(0));
     let since = |age: i64| one(connection, filter, "SELECT count(*)", "sent_at >= ?", [Value::Integer(now.0 - age)]);
     stats.delivered = Delivered {
         last1m: unsigned(since(MINUTE_MS)?),
@@ -46,7 +47,7 @@ pub(crate) fn stats(connection: &Connection, filter: &MessageFilter, now: Timest
 }
 
 fn counts(connection: &Connection, filter: &MessageFilter, stats: &mut Stats) -> Result<(), Failure> {
-    let condition = Condition::of(filter)?;
+    let condition = if filter.tags.is_some() { Condition::of(filter)? } else { Condition::of_tally(filter) };
     let source = if filter.tags.is_some() {
         format!(
             "SELECT destination, state, count(*) FROM message WHERE {} GROUP BY destination, state",
@@ -66,6 +67,14 @@ fn counts(connection: &Connection, filter: &MessageFilter, stats: &mut Stats) ->
         *of_destination.entry(standing).or_default() += count;
     }
     Ok(())
+}
+
+/// When the first message that is PENDING was stored. Numbers are given in the order of time, so the first row will do.
+fn oldest_pending(connection: &Connection, filter: &MessageFilter) -> Result<Option<i64>, Failure> {
+    let mut condition = Condition::of(filter)?;
+    condition.in_states(&[State::Pending]);
+    let sql = format!("SELECT created_at FROM message WHERE {} ORDER BY seq LIMIT 1", condition.sql());
+    Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(condition.values), |row| row.get(0)).optional()?)
 }
 
 fn one<const N: usize>(
@@ -143,7 +152,7 @@ fn last_attempt(connection: &Connection, filter: &MessageFilter) -> Result<Optio
 /// What the file remembers of destinations, and those that messages wait for.
 pub(crate) fn destinations(connection: &Connection, now: Timestamp) -> Result<Vec<DestinationRecord>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, paused_at, paused_reason, coalesce(d.state, 'ok'), since, reason,
+        "SELECT name, paused_at, paused_reason, coalesce(d.state, 'ok'), since, reason, patch,
                 coalesce((SELECT count FROM tally WHERE destination = name AND tally.state = 'PENDING'), 0),
                 (SELECT count(*) FROM message WHERE message.destination = name AND place = 'flight')
          FROM (SELECT name FROM destination UNION SELECT destination FROM tally) LEFT JOIN destination d USING (name)",
@@ -157,9 +166,17 @@ pub(crate) fn destinations(connection: &Connection, now: Timestamp) -> Result<Ve
             state: DestinationState::from_stored(&row.get::<_, String>(3)?),
             since: Timestamp(row.get::<_, Option<i64>>(4)?.unwrap_or(now.0)),
             reason: row.get(5)?,
-            pending: row.get(6)?,
-            in_flight: row.get(7)?,
+            patch: row.get(6)?,
+            pending: row.get(7)?,
+            in_flight: row.get(8)?,
         })
     })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What persons changed of destinations' configurations.
+pub(crate) fn patches(connection: &Connection) -> Result<BTreeMap<String, String>, Failure> {
+    let mut statement = connection.prepare_cached("SELECT name, patch FROM destination WHERE patch IS NOT NULL")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

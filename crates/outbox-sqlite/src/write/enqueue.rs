@@ -2,59 +2,85 @@
 
 use std::sync::Arc;
 
+use outbox_core::clock::Timestamp;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::hl7::AckCondition;
-use outbox_core::message::{MessageId, NewMessage};
+use outbox_core::message::{Expiry, MessageId, NewMessage};
 use outbox_core::state::State;
-use outbox_core::store::Admitted;
+use outbox_core::store::{Admitted, LaneHash};
 use rusqlite::{OptionalExtension, params};
 
 use super::unit::{Move, Unit};
+use crate::digest::Digests;
 use crate::error::Failure;
 
+/// `expires_ms` of a message that says itself that it never expires.
+pub(crate) const EXPIRES_NEVER: i64 = -1;
+
+/// A message with what is computed of it before the transaction.
+pub(crate) struct Ready {
+    pub(crate) message: NewMessage,
+    digest: [u8; 32],
+    pub(crate) lane: Option<LaneHash>,
+}
+
+impl Ready {
+    pub(crate) fn new(message: NewMessage, digests: &Digests) -> Self {
+        let digest = digests.body(message.body.reveal());
+        let lane = message.lane.as_ref().map(|key| digests.lane(&message.destination, key));
+        Self { message, digest, lane }
+    }
+}
+
+/// Where a message enters.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) state: State,
+    pub(crate) place: Option<&'static str>,
+    pub(crate) due: Option<Timestamp>,
+    /// Its position in its lane, when it is not the last.
+    pub(crate) position: Option<i64>,
+    /// The message that it replaces.
+    pub(crate) replaces: Option<&'a MessageId>,
+}
+
 /// Stores all messages of one call.
-pub(crate) fn enqueue(unit: &mut Unit<'_>, messages: &[NewMessage]) -> Result<Vec<Admitted>, Failure> {
+pub(crate) fn enqueue(unit: &mut Unit<'_>, messages: &[Ready]) -> Result<Vec<Admitted>, Failure> {
     let named = |failure, place| match failure {
         Failure::Refused(error) => Failure::Refused(OutboxError::in_batch(error, place)),
         failure @ Failure::Sqlite(_) => failure,
     };
-    messages.iter().map(|message| admit(unit, message).map_err(|failure| named(failure, message.batch_place))).collect()
+    messages
+        .iter()
+        .map(|ready| {
+            let entry = entry(unit.now, &ready.message);
+            admit(unit, ready, entry).map_err(|failure| named(failure, ready.message.batch_place))
+        })
+        .collect()
 }
 
-fn admit(unit: &mut Unit<'_>, message: &NewMessage) -> Result<Admitted, Failure> {
-    let digest = unit.digests.body(message.body.reveal());
-    if let Some(admitted) = known(unit, message, &digest)? {
-        return Ok(admitted);
-    }
+fn entry(now: Timestamp, message: &NewMessage) -> Entry<'static> {
+    let (state, place, due) = match message.not_before {
+        _ if message.hold => (State::Held, None, None),
+        Some(at) if at > now => (State::Pending, Some("deferred"), Some(at)),
+        _ => (State::Pending, Some("new"), Some(now)),
+    };
+    Entry { state, place, due, position: None, replaces: None }
+}
+
+/// Stores one message, unless it is known.
+pub(crate) fn admit(unit: &mut Unit<'_>, ready: &Ready, entry: Entry<'_>) -> Result<Admitted, Failure> {
+    let message = &ready.message;
     if !unit.has_room()? {
-        return Err(OutboxError::plain(code::ERR_QUEUE_FULL).into());
+        let known = known(unit, ready)?;
+        return known.ok_or_else(|| OutboxError::plain(code::ERR_QUEUE_FULL).into());
     }
-    let lane = message.lane.as_ref().map(|key| unit.digests.lane(&message.destination, key));
-    let place = place(unit, message, lane.as_ref().map(<[u8; 16]>::as_slice))?;
-    let tags = (!message.tags.is_empty()).then(|| serde_json::to_string(&message.tags).unwrap_or_default());
-    let now = unit.now;
-    unit.connection
-        .prepare_cached(
-            "INSERT INTO message (id, destination, control_id, digest, message_type, lane, state, place, due_at, attempts_max,
-                                  application_ack, warning, tags, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
-        )?
-        .execute(params![
-            message.id.as_bytes(),
-            message.destination.as_ref(),
-            message.control_id,
-            digest,
-            message.message_type,
-            lane,
-            place,
-            message.not_before.unwrap_or(now).0,
-            message.max_attempts,
-            message.application_ack.map(AckCondition::as_str),
-            message.warning,
-            tags,
-            now.0,
-        ])?;
-    let seq = unit.connection.last_insert_rowid();
+    let seq = unit.newest()? + 1;
+    let id = MessageId::new(unit.now, seq);
+    if !insert(unit, ready, entry, seq, id)? {
+        return known(unit, ready)?.ok_or_else(|| OutboxError::plain(code::ERR_FILE_DAMAGED).into());
+    }
+    unit.stored(seq);
     unit.connection
         .prepare_cached("INSERT INTO body (seq, content) VALUES (?1, ?2)")?
         .execute(params![seq, message.body.reveal().as_ref()])?;
@@ -65,16 +91,62 @@ fn admit(unit: &mut Unit<'_>, message: &NewMessage) -> Result<Admitted, Failure>
     }
     unit.moved(&Move {
         seq,
-        id: message.id,
+        id,
         control_id: &message.control_id,
         destination: &message.destination,
         from: None,
-        to: State::Pending,
+        to: entry.state,
         attempts: 0,
         failure: None,
         tags: &message.tags,
     })?;
-    Ok(admitted(message, message.id, State::Pending, false))
+    Ok(admitted(message, id, entry.state, false))
+}
+
+/// The row; `false` when the control id is there already.
+fn insert(unit: &Unit<'_>, ready: &Ready, entry: Entry<'_>, seq: i64, id: MessageId) -> Result<bool, Failure> {
+    let message = &ready.message;
+    let now = unit.now;
+    let tags = (!message.tags.is_empty()).then(|| serde_json::to_string(&message.tags).unwrap_or_default());
+    let expires = match message.expires {
+        Expiry::AsDestination => None,
+        Expiry::Never => Some(EXPIRES_NEVER),
+        Expiry::After(time) => Some(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+    };
+    let stored = unit
+        .connection
+        .prepare_cached(
+            "INSERT INTO message (seq, id, destination, control_id, digest, message_type, lane, position, state, place, due_at,
+                                  priority, attempts_max, expires_ms, fresh_at, not_before, application_ack, held_at_entry,
+                                  warning, tags, replaces, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?22)
+             ON CONFLICT (destination, control_id) DO NOTHING",
+        )?
+        .execute(params![
+            seq,
+            id.as_bytes(),
+            message.destination.as_ref(),
+            message.control_id,
+            ready.digest,
+            message.message_type,
+            ready.lane,
+            entry.position.unwrap_or(seq),
+            entry.state.as_str(),
+            entry.place,
+            entry.due.map(|due| due.0),
+            message.priority as u8,
+            message.max_attempts,
+            expires,
+            message.not_before.map_or(now.0, |at| at.0.max(now.0)),
+            message.not_before.map(|at| at.0),
+            message.application_ack.map(AckCondition::as_str),
+            entry.state == State::Held,
+            message.warning,
+            tags,
+            entry.replaces.map(MessageId::as_bytes),
+            now.0,
+        ])?;
+    Ok(stored == 1)
 }
 
 fn admitted(message: &NewMessage, id: MessageId, state: State, duplicate: bool) -> Admitted {
@@ -88,7 +160,8 @@ fn admitted(message: &NewMessage, id: MessageId, state: State, duplicate: bool) 
 }
 
 /// The message of the same control id, if there is one: the same bytes make a duplicate, others a conflict.
-fn known(unit: &Unit<'_>, message: &NewMessage, digest: &[u8; 32]) -> Result<Option<Admitted>, Failure> {
+pub(crate) fn known(unit: &Unit<'_>, ready: &Ready) -> Result<Option<Admitted>, Failure> {
+    let message = &ready.message;
     let stored: Option<([u8; 16], [u8; 32], String)> = unit
         .connection
         .prepare_cached("SELECT id, digest, state FROM message WHERE destination = ?1 AND control_id = ?2")?
@@ -98,7 +171,7 @@ fn known(unit: &Unit<'_>, message: &NewMessage, digest: &[u8; 32]) -> Result<Opt
         .optional()?;
     match stored {
         None => Ok(None),
-        Some((id, stored, state)) if stored == *digest => {
+        Some((id, stored, state)) if stored == ready.digest => {
             let state = state.parse().map_err(|()| OutboxError::plain(code::ERR_FILE_DAMAGED))?;
             Ok(Some(admitted(message, MessageId::from_bytes(id), state, true)))
         }
@@ -109,17 +182,4 @@ fn known(unit: &Unit<'_>, message: &NewMessage, digest: &[u8; 32]) -> Result<Opt
         }
         .into()),
     }
-}
-
-/// Where a new message stands. Its `seq` is higher than any other, so it is first only in an empty lane.
-fn place(unit: &Unit<'_>, message: &NewMessage, lane: Option<&[u8]>) -> Result<&'static str, Failure> {
-    if message.not_before.is_some_and(|at| at > unit.now) {
-        return Ok("deferred");
-    }
-    let Some(lane) = lane else { return Ok("front") };
-    let occupied = unit
-        .connection
-        .prepare_cached("SELECT 1 FROM message WHERE lane = ?1 AND place IN ('front', 'flight')")?
-        .exists([lane])?;
-    Ok(if occupied { "waiting" } else { "front" })
 }

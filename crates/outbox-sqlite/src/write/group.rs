@@ -9,6 +9,7 @@ use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
 use rusqlite::Connection;
 
+use super::checkpoint::Checkpointer;
 use super::unit::Unit;
 use super::{Failed, Operation, Order};
 use crate::digest::Digests;
@@ -23,6 +24,8 @@ const GROUP_TIME_MAX: Duration = Duration::from_millis(8);
 
 /// The writer's own state; it lives on its thread.
 pub(crate) struct Writer {
+    /// Before the connection, which must be the last to be closed.
+    pub(crate) _checkpointer: Checkpointer,
     pub(crate) connection: Connection,
     pub(crate) digests: Digests,
     pub(crate) clock: Arc<dyn Clock>,
@@ -72,7 +75,7 @@ impl Writer {
             return Vec::new();
         }
         for operation in &mut group {
-            operation.prepare();
+            operation.prepare(&self.digests);
         }
         let mut applied = 0;
         let committed = self.transaction(&mut group, &mut applied);

@@ -3,11 +3,15 @@
 //! While a commit waits for the disk, operations gather; the next transaction takes them all, so that many callers share
 //! one flush. A refused one leaves nothing behind and disturbs no other ([`unit`]); a failed commit rejects them all.
 
+mod checkpoint;
+mod claim;
 mod command;
+mod complete;
 mod enqueue;
 mod group;
 mod lane;
 mod recover;
+mod standing;
 mod turn;
 mod unit;
 
@@ -17,20 +21,23 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use outbox_core::error::{OutboxError, code};
-use outbox_core::message::NewMessage;
+use outbox_core::message::MessageId;
 use outbox_core::status::Changed;
 use outbox_core::status::DestinationState;
 use outbox_core::store::TurnResult;
 use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
 
+pub(crate) use self::checkpoint::{Checkpointer, reserve};
+use self::enqueue::Ready;
 pub(crate) use self::group::Writer;
 use self::unit::Unit;
+use crate::digest::Digests;
 use crate::error::Failure;
 
 /// One queued operation.
 pub(crate) trait Operation: Send {
     /// Work that needs no transaction.
-    fn prepare(&mut self) {}
+    fn prepare(&mut self, _digests: &Digests) {}
     /// Runs inside the group's transaction; a second time if the first transaction was given up.
     fn apply(&mut self, unit: &mut Unit<'_>);
     /// Tells the caller, after the commit or its failure.
@@ -103,6 +110,14 @@ impl WriterHandle {
         self.run(move |unit| command::command(unit, &command, &by), done);
     }
 
+    pub(crate) fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>) {
+        self.send(Box::new(Replace { id, prepare: Some(prepare), by, prepared: Ok(Vec::new()), result: None, done }));
+    }
+
+    pub(crate) fn note_consumer(&self, name: String, cursor: String, done: Done<()>) {
+        self.run(move |unit| command::note_consumer(unit, &name, &cursor), done);
+    }
+
     pub(crate) fn note_destination(
         &self,
         name: Arc<str>,
@@ -153,18 +168,64 @@ impl<T: Send, F: Fn(&mut Unit<'_>) -> Result<T, Failure> + Send> Operation for P
     }
 }
 
+/// Runs the caller's preparation and computes what needs no transaction either.
+fn ready(prepare: Prepare, digests: &Digests) -> Result<Vec<Ready>, OutboxError> {
+    unit::caught(|| Ok(prepare()?.into_iter().map(|message| Ready::new(message, digests)).collect()))
+}
+
 /// New messages: read outside the transaction, stored inside.
 struct Enqueue {
     prepare: Option<Prepare>,
-    prepared: Result<Vec<NewMessage>, OutboxError>,
+    prepared: Result<Vec<Ready>, OutboxError>,
     result: Option<Result<Vec<Admitted>, OutboxError>>,
     done: Done<Vec<Admitted>>,
 }
 
-impl Operation for Enqueue {
-    fn prepare(&mut self) {
+/// A corrected message instead of a refused one.
+struct Replace {
+    id: MessageId,
+    prepare: Option<Prepare>,
+    by: By,
+    prepared: Result<Vec<Ready>, OutboxError>,
+    result: Option<Result<Admitted, OutboxError>>,
+    done: Done<Admitted>,
+}
+
+impl Operation for Replace {
+    fn prepare(&mut self, digests: &Digests) {
         if let Some(prepare) = self.prepare.take() {
-            self.prepared = unit::caught(prepare);
+            self.prepared = ready(prepare, digests);
+        }
+    }
+
+    fn apply(&mut self, unit: &mut Unit<'_>) {
+        if let Ok([replacement]) = self.prepared.as_deref() {
+            self.result = Some(unit.guarded(|unit| command::replace(unit, self.id, replacement, &self.by)));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), OutboxError>) {
+        (self.done)(told(self.prepared.err(), self.result, committed));
+    }
+}
+
+/// What the caller of a prepared operation hears. One that was refused by itself does not share the fate of its group.
+fn told<T>(
+    unprepared: Option<OutboxError>,
+    result: Option<Result<T, OutboxError>>,
+    committed: Result<(), OutboxError>,
+) -> Result<T, OutboxError> {
+    match (unprepared, result) {
+        (Some(error), _) => Err(error),
+        (None, Some(result)) => committed.and(result),
+        (None, None) => Err(committed.err().unwrap_or_else(|| OutboxError::plain(code::ERR_STORE_FAILED))),
+    }
+}
+
+impl Operation for Enqueue {
+    fn prepare(&mut self, digests: &Digests) {
+        if let Some(prepare) = self.prepare.take() {
+            self.prepared = ready(prepare, digests);
         }
     }
 
@@ -176,12 +237,6 @@ impl Operation for Enqueue {
     }
 
     fn finish(self: Box<Self>, committed: Result<(), OutboxError>) {
-        let result = match (self.prepared, self.result) {
-            // Refused by itself: the fate of the group is not its own.
-            (Err(error), _) => Err(error),
-            (Ok(_), Some(result)) => committed.and(result),
-            (Ok(_), None) => Err(committed.err().unwrap_or_else(|| OutboxError::plain(code::ERR_STORE_FAILED))),
-        };
-        (self.done)(result);
+        (self.done)(told(self.prepared.err(), self.result, committed));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use super::lane;
-use super::turn::{Standing, cancel};
+use super::standing::{Standing, cancel};
+use super::turn::enter;
 use super::unit::Unit;
 use crate::error::Failure;
 
@@ -18,7 +19,7 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
     let open: Vec<(Standing, u32, String)> = unit
         .connection
         .prepare_cached(&sql)?
-        .query_map([], |row| Ok((Standing::read(row)?, row.get(8)?, row.get(9)?)))?
+        .query_map([], |row| Ok((Standing::read(row)?, row.get(Standing::WIDTH)?, row.get(Standing::WIDTH + 1)?)))?
         .collect::<Result<_, _>>()?;
     for (standing, tries, destination) in &open {
         let seq = standing.seq;
@@ -37,21 +38,21 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
         if standing.cancel_requested {
             // Withdrawn by a person while it was in flight: whether the receiver has it is unknown, but it is not sent again.
             cancel(unit, &Arc::from(destination.as_str()), standing)?;
-            standing.lane.as_deref().map_or(Ok(()), |lane| lane::settle(unit, lane))?;
+            lane::settle_any(unit, standing.lane.as_ref())?;
         } else {
-            lane::enter(unit, seq, standing.lane.as_deref())?;
+            enter(unit, destination, seq, standing.position, standing.lane.as_ref())?;
         }
     }
     Ok(open.len() as u64)
 }
 
-/// Nothing waits longer than its own delay from now, whatever the wall clock did meanwhile. A `notBefore` is a date and
-/// stays one.
+/// No front waits longer than its own delay from now, whatever the wall clock did meanwhile; a message behind it is mended
+/// when it comes to the front. A `notBefore` is a date and stays one.
 pub(crate) fn mend_due(unit: &Unit<'_>) -> Result<u64, Failure> {
     let mended = unit
         .connection
         .prepare_cached(
-            "UPDATE message SET due_at = ?1 + delay_ms WHERE place IN ('front', 'waiting') AND due_at > ?1 + delay_ms",
+            "UPDATE message INDEXED BY message_due SET due_at = ?1 + delay_ms WHERE place = 'front' AND due_at > ?1 + delay_ms",
         )?
         .execute([unit.now.0])?;
     Ok(mended as u64)

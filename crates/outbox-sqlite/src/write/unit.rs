@@ -12,6 +12,7 @@ use outbox_core::state::State;
 use outbox_core::status::Failure as MessageFailure;
 use rusqlite::{Connection, params};
 
+use crate::cursor::Cursor;
 use crate::digest::Digests;
 use crate::error::Failure;
 
@@ -29,6 +30,10 @@ pub(crate) struct Unit<'a> {
     pub(crate) pending_max: u64,
     /// PENDING and HELD together, once an operation asked.
     pending: Option<i64>,
+    /// The highest `seq`, once an operation asked. A refused operation may leave a gap.
+    newest: Option<i64>,
+    /// The number of the latest change, once it was asked for.
+    latest_change: Option<i64>,
     /// By how much the tally of a state changes; written once, before the commit.
     tally: BTreeMap<(Arc<str>, &'static str), i64>,
     changes: Vec<StatusChange>,
@@ -71,6 +76,8 @@ impl<'a> Unit<'a> {
             observed,
             pending_max,
             pending: None,
+            newest: None,
+            latest_change: None,
             tally: BTreeMap::new(),
             changes: Vec::new(),
             undo: Vec::new(),
@@ -152,6 +159,34 @@ impl<'a> Unit<'a> {
         self.undo.push((Arc::clone(destination), state, by));
     }
 
+    /// The highest `seq` of the file.
+    pub(crate) fn newest(&mut self) -> Result<i64, Failure> {
+        if let Some(newest) = self.newest {
+            return Ok(newest);
+        }
+        let newest = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM message")?
+            .query_row([], |row| row.get(0))?;
+        Ok(*self.newest.insert(newest))
+    }
+
+    /// A message was stored under `seq`.
+    pub(crate) fn stored(&mut self, seq: i64) {
+        self.newest = Some(seq);
+    }
+
+    fn latest_change(&mut self) -> Result<i64, Failure> {
+        if let Some(latest) = self.latest_change {
+            return Ok(latest);
+        }
+        let latest = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(n), 0) FROM change")?
+            .query_row([], |row| row.get(0))?;
+        Ok(*self.latest_change.insert(latest))
+    }
+
     /// Whether one more message may wait.
     pub(crate) fn has_room(&mut self) -> Result<bool, Failure> {
         let pending = if let Some(pending) = self.pending {
@@ -178,28 +213,32 @@ impl<'a> Unit<'a> {
         self
     }
 
-    /// Records a move: the change feed, the tally, and the observer.
+    /// Records a move: the change feed, the tally, and the observer. That a message was stored is told by its own row.
     pub(crate) fn moved(&mut self, made: &Move<'_>) -> Result<(), Failure> {
-        let failure = made.failure.map(|failure| serde_json::to_string(failure).unwrap_or_default());
-        self.connection
-            .prepare_cached(
-                "INSERT INTO change (at, seq, was, became, attempts, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                self.now.0,
-                made.seq,
-                made.from.map(State::as_str),
-                made.to.as_str(),
-                made.attempts,
-                failure
-            ])?;
+        let newest = self.newest()?;
         if let Some(from) = made.from {
+            let failure = made.failure.map(|failure| serde_json::to_string(failure).unwrap_or_default());
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO change (newest, at, seq, was, became, attempts, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    newest,
+                    self.now.0,
+                    made.seq,
+                    from.as_str(),
+                    made.to.as_str(),
+                    made.attempts,
+                    failure
+                ])?;
+            self.latest_change = Some(self.connection.last_insert_rowid());
             self.count(made.destination, from.as_str(), -1);
         }
         self.count(made.destination, made.to.as_str(), 1);
         if self.observed {
+            let cursor = Cursor { change: self.latest_change()?, seq: newest };
             self.changes.push(StatusChange {
-                cursor: self.connection.last_insert_rowid().to_string(),
+                cursor: cursor.to_string(),
                 at: self.now,
                 id: made.id,
                 control_id: made.control_id.to_owned(),
@@ -212,6 +251,11 @@ impl<'a> Unit<'a> {
             });
         }
         Ok(())
+    }
+
+    /// A message of that state left the counts: its row is a tombstone now.
+    pub(crate) fn buried(&mut self, destination: &Arc<str>, state: State) {
+        self.count(destination, state.as_str(), -1);
     }
 
     /// Writes the tally; what is left is the commit. Answers the changes for the observer.

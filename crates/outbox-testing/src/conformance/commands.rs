@@ -83,7 +83,7 @@ pub fn retry_leaves_what_is_in_flight_or_delivered_and_says_why(make: Make<'_>) 
     let in_flight = subject.enqueue(message(2, None));
     subject.claim_one();
     let before = subject.snapshot(&[]);
-    let unknown = outbox_core::message::MessageId::new(outbox_core::clock::Timestamp(1));
+    let unknown = outbox_core::message::MessageId::new(outbox_core::clock::Timestamp(1), 1);
     let changed = subject.retry(&[delivered, in_flight, unknown], false);
     assert_eq!(changed.count, 0);
     let why: Vec<_> = changed.unchanged.iter().map(|left| (left.id.clone(), left.code)).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Clock;
 use outbox_core::error::code;
+use outbox_core::event::StatusChange;
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter, OneOrMany};
 use outbox_core::store::wait;
@@ -131,6 +132,16 @@ pub fn changes_are_heard_in_commit_order(make: Make<'_>) {
         (Some(State::Pending), State::Acknowledged),
     ];
     assert_eq!(moves, expected);
-    let cursors: Vec<i64> = heard.iter().map(|change| change.cursor.parse().unwrap()).collect();
-    assert!(cursors.is_sorted());
+    // What was heard is what the feed tells, cursors included; a reader may go on from each of them.
+    let told = |after| wait(|done| subject.store.changes(after, 100, done)).unwrap();
+    let line = |change: &StatusChange| (change.cursor.clone(), change.id, change.from, change.to);
+    let feed: Vec<_> = told(None).iter().map(line).collect();
+    assert_eq!(heard.iter().map(line).collect::<Vec<_>>(), feed[..heard.len()]);
+    assert_eq!(feed.len(), 6);
+    for (n, (cursor, ..)) in feed.iter().enumerate() {
+        assert_eq!(told(Some(cursor.clone())).iter().map(line).collect::<Vec<_>>(), feed[n + 1..]);
+    }
+    assert_eq!(wait(|done| subject.store.latest_cursor(done)).unwrap(), feed[5].0);
+    let wrong = wait(|done| subject.store.changes(Some(String::from("x")), 1, done));
+    assert_eq!(wrong.unwrap_err().code, code::ERR_CURSOR);
 }

@@ -1,0 +1,118 @@
+//! Folding the write-ahead log back into the file, beside the writer instead of inside its commits.
+//!
+//! The log has room set aside from the start ([`reserve`]) and is used again from its beginning as often as everything in it
+//! has been folded back. A flush of a file that grows also commits its metadata and takes about twice as long.
+
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use outbox_core::error::{OutboxError, code};
+use rusqlite::Connection;
+
+use crate::connection::open_writer;
+use crate::error::Failure;
+
+/// Room set aside for the log: 2,000 pages.
+const RESERVED_BYTES: u64 = 8 << 20;
+/// New pages in the log before they are folded back beside the writer.
+const STEP_PAGES: i32 = 500;
+/// Pages in the log at which the writer folds back what is left, so that the log begins anew within its reserved room.
+/// While a commit follows upon the other, the thread beside it never quite catches up.
+const FULL_PAGES: i32 = 1_700;
+/// Zeros that are written at once.
+const CHUNK: usize = 1 << 20;
+
+/// What the thread is told.
+enum Order {
+    FoldBack,
+    End,
+}
+
+/// The thread that folds back.
+pub(crate) struct Checkpointer {
+    orders: SyncSender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    /// Starts the thread and lets `writer` tell it of its commits.
+    pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<Self, Failure> {
+        let (orders, received) = sync_channel(1);
+        let connection = open_writer(path)?;
+        let thread = std::thread::Builder::new()
+            .name(String::from("hl7-checkpoint"))
+            .spawn(move || fold_back(&connection, &received))
+            .map_err(|error| {
+                OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
+            })?;
+        let (bell, mut told) = (orders.clone(), 0);
+        writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: i32| {
+            if pages < told {
+                told = 0;
+            }
+            if pages >= FULL_PAGES {
+                // Busy when the thread is at it: the next commit tries again.
+                let _ = wal.checkpoint();
+            } else if pages - told >= STEP_PAGES {
+                told = pages;
+                if let Err(TrySendError::Disconnected(_)) = bell.try_send(Order::FoldBack) {
+                    tracing::warn!("the checkpoint thread has ended; the writer folds the log back itself");
+                }
+            }
+            Ok(())
+        }))?;
+        Ok(Self { orders, thread: Some(thread) })
+    }
+}
+
+impl Drop for Checkpointer {
+    /// The thread's connection is closed when this returns: the writer's must be the last.
+    fn drop(&mut self) {
+        let _ = self.orders.send(Order::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn fold_back(connection: &Connection, orders: &Receiver<Order>) {
+    while let Ok(Order::FoldBack) = orders.recv() {
+        // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
+        // latest by the writer; the log keeps everything until then.
+        let folded = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = folded {
+            let code = error.sqlite_error().map_or(0, |inner| inner.extended_code);
+            tracing::warn!(code, "the log could not be folded back yet");
+        }
+    }
+}
+
+/// Sets room aside for the log. Under the write lock nobody appends to it meanwhile, and zeros behind the last frame end the
+/// log for whoever reads it.
+pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failure> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let grown = grow(Path::new(&log));
+    connection.execute_batch("ROLLBACK")?;
+    if let Err(error) = grown {
+        // Only slower: the log grows as it is written.
+        tracing::warn!(kind = %error.kind(), "no room could be set aside for the write-ahead log");
+    }
+    Ok(())
+}
+
+fn grow(log: &Path) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(log)?;
+    let mut length = file.seek(SeekFrom::End(0))?;
+    let zeros = vec![0; CHUNK];
+    while length < RESERVED_BYTES {
+        let missing = usize::try_from(RESERVED_BYTES - length).unwrap_or(CHUNK).min(CHUNK);
+        file.write_all(&zeros[..missing])?;
+        length += missing as u64;
+    }
+    file.sync_all()
+}

@@ -1,0 +1,95 @@
+//! Orders that put messages back into their lanes: retry, release, resend. Each takes its old place.
+
+use outbox_core::error::code;
+use outbox_core::state::State;
+use rusqlite::{OptionalExtension, params};
+
+use super::each::{Candidate, Done};
+use crate::error::Failure;
+use crate::write::lane;
+use crate::write::standing::Standing;
+use crate::write::turn::enter;
+use crate::write::unit::Unit;
+
+/// PENDING: due now. FAILED, CANCELLED: pending again in the old place of the lane, attempts and error reset.
+pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+    let standing = &candidate.standing;
+    if candidate.in_flight() {
+        return Ok(Done::Left(code::ERR_IN_FLIGHT));
+    }
+    if !allow_overtaken && overtaken(unit, standing)? {
+        return Ok(Done::Left(code::OVERTAKEN));
+    }
+    nudge(unit, &candidate.destination)?;
+    if standing.state != State::Pending {
+        return pend(unit, candidate, unit.now.0, true, false);
+    }
+    unit.connection
+        .prepare_cached(
+            "UPDATE message SET due_at = ?2, delay_ms = 0, manual = 1, fresh_at = ?2, updated_at = ?2 WHERE seq = ?1",
+        )?
+        .execute(params![standing.seq, unit.now.0])?;
+    if candidate.place.as_deref() == Some("deferred") {
+        enter(unit, &candidate.destination, standing.seq, standing.position, standing.lane.as_ref())?;
+    }
+    Ok(Done::Changed)
+}
+
+/// HELD: pending, in the old place of the lane; a `notBefore` that has not come is still kept.
+pub(super) fn release(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+    if !allow_overtaken && overtaken(unit, &candidate.standing)? {
+        return Ok(Done::Left(code::OVERTAKEN));
+    }
+    let due = candidate.not_before.map_or(unit.now.0, |at| at.max(unit.now.0));
+    pend(unit, candidate, due, false, false)
+}
+
+/// SENT, ACKNOWLEDGED: pending again, marked as a possible duplicate.
+pub(super) fn resend(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+    if !allow_overtaken && overtaken(unit, &candidate.standing)? {
+        return Ok(Done::Left(code::OVERTAKEN));
+    }
+    nudge(unit, &candidate.destination)?;
+    pend(unit, candidate, unit.now.0, true, true)
+}
+
+/// A person who asks for an attempt gets a probe now, even while the destination rests.
+fn nudge(unit: &Unit<'_>, destination: &str) -> Result<(), Failure> {
+    unit.connection
+        .prepare_cached(
+            "INSERT INTO destination (name, since, nudges) VALUES (?1, ?2, 1)
+             ON CONFLICT (name) DO UPDATE SET nudges = nudges + 1",
+        )?
+        .execute(params![destination, unit.now.0])?;
+    Ok(())
+}
+
+fn pend(unit: &mut Unit<'_>, candidate: &Candidate, due: i64, manual: bool, duplicate: bool) -> Result<Done, Failure> {
+    let Candidate { standing, destination, .. } = candidate;
+    let place = if due > unit.now.0 {
+        "deferred"
+    } else {
+        lane::place_of(unit, destination, standing.position, standing.lane.as_ref())?
+    };
+    unit.connection
+        .prepare_cached(
+            "UPDATE message SET state = 'PENDING', place = ?3, rank = priority, due_at = ?2, delay_ms = 0, attempts = 0,
+                                manual = ?4, failure_code = NULL, failure = NULL, fresh_at = ?2, updated_at = ?6,
+                                possible_duplicate = possible_duplicate OR indeterminates > 0 OR ?5, indeterminates = 0
+             WHERE seq = ?1",
+        )?
+        .execute(params![standing.seq, due, place, manual, duplicate, unit.now.0])?;
+    unit.moved(&standing.moved(destination, State::Pending, 0, None))?;
+    lane::settle_any(unit, standing.lane.as_ref())?;
+    Ok(Done::Changed)
+}
+
+fn overtaken(unit: &Unit<'_>, standing: &Standing) -> Result<bool, Failure> {
+    let Some(lane) = &standing.lane else { return Ok(false) };
+    let delivered: Option<i64> = unit
+        .connection
+        .prepare_cached("SELECT delivered FROM lane WHERE key = ?1")?
+        .query_row([lane], |row| row.get(0))
+        .optional()?;
+    Ok(delivered.is_some_and(|delivered| delivered > standing.position))
+}

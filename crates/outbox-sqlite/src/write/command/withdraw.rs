@@ -1,0 +1,67 @@
+//! Orders that take messages out of their lanes: cancel, hold, purge.
+
+use outbox_core::error::code;
+use outbox_core::state::State;
+use rusqlite::params;
+
+use super::each::{Candidate, Done};
+use crate::error::Failure;
+use crate::write::unit::Unit;
+use crate::write::{lane, standing};
+
+/// Withdraws a message; one in flight is marked, and withdrawn unless the receiver takes it.
+pub(super) fn cancel(unit: &mut Unit<'_>, candidate: &Candidate) -> Result<Done, Failure> {
+    let Candidate { standing, destination, .. } = candidate;
+    if candidate.in_flight() {
+        unit.connection
+            .prepare_cached("UPDATE message SET cancel_requested = 1, updated_at = ?2 WHERE seq = ?1")?
+            .execute(params![standing.seq, unit.now.0])?;
+        return Ok(Done::Changed);
+    }
+    standing::cancel(unit, destination, standing)?;
+    lane::settle_any(unit, standing.lane.as_ref())?;
+    Ok(Done::Changed)
+}
+
+/// Takes a message out of its lane until it is released.
+pub(super) fn hold(unit: &mut Unit<'_>, candidate: &Candidate) -> Result<Done, Failure> {
+    let Candidate { standing, destination, .. } = candidate;
+    if candidate.in_flight() {
+        return Ok(Done::Left(code::ERR_IN_FLIGHT));
+    }
+    unit.connection
+        .prepare_cached(
+            "UPDATE message SET state = 'HELD', place = NULL, due_at = NULL, updated_at = ?2 WHERE seq = ?1",
+        )?
+        .execute(params![standing.seq, unit.now.0])?;
+    unit.moved(&standing.moved(destination, State::Held, standing.attempts, None))?;
+    lane::settle_any(unit, standing.lane.as_ref())?;
+    Ok(Done::Changed)
+}
+
+/// Removes a message's content for good. What was not delivered is withdrawn first: nothing ends in silence. The row stays
+/// as a tombstone, so that its status is known and a repeated enqueue of it does not send it again.
+pub(super) fn purge(unit: &mut Unit<'_>, candidate: &Candidate) -> Result<Done, Failure> {
+    let Candidate { standing, destination, .. } = candidate;
+    if candidate.in_flight() {
+        return Ok(Done::Left(code::ERR_IN_FLIGHT));
+    }
+    let mut last = standing.state;
+    if matches!(last, State::Pending | State::Held | State::Failed) {
+        standing::cancel(unit, destination, standing)?;
+        lane::settle_any(unit, standing.lane.as_ref())?;
+        last = State::Cancelled;
+    }
+    for sql in
+        ["DELETE FROM body WHERE seq = ?1", "DELETE FROM attempt WHERE seq = ?1", "DELETE FROM tag WHERE seq = ?1"]
+    {
+        unit.connection.prepare_cached(sql)?.execute([standing.seq])?;
+    }
+    unit.connection
+        .prepare_cached(
+            "UPDATE message SET tags = NULL, warning = NULL, purged_at = ?2, updated_at = ?2 WHERE seq = ?1",
+        )?
+        .execute(params![standing.seq, unit.now.0])?;
+    unit.buried(destination, last);
+    Ok(Done::Changed)
+}
