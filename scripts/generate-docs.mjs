@@ -90,7 +90,7 @@ function outcomesPage(rows) {
   const row = ({ name, rule, meaning, outcome, overrides, example }) => [
     `\`${name}\``,
     String(rule),
-    `${meaning}${example === '' ? '' : `<br>\`${example}\``}`,
+    `${meaning}<br>\`${example}\``,
     `\`${outcome}\``,
     list(overrides.filter((other) => other !== outcome)) || '–',
   ]
@@ -120,7 +120,9 @@ How the answer is read:
 
 ## The table
 
-Segment ends are written \`\\r\`; the message's MSH-10 is \`000TEST42\`. The last column says what a destination's \`outcomes\` may
+Under each meaning stands an example, which a test judges: a status with the headers that matter and the body, the segments of a
+body that came with 200 (segment ends are written \`\\r\`, and the answer's MSH is left out where it says nothing), or what happened
+instead of an answer. The message's MSH-10 is \`000TEST42\`. The last column says what a destination's \`outcomes\` may
 turn the row into; anything else is refused when the configuration is read. A row \`http-3xx\`, \`http-4xx\` or \`http-5xx\` can also be
 overridden for one status (\`http-409\`), which goes before the row.
 
