@@ -53,14 +53,11 @@ fn check_event(evn: &Line<'_>, about: &About<'_>, findings: &mut Findings) {
 }
 
 fn check_patient(pid: &Line<'_>, findings: &mut Findings) {
-    let has_id = pid
-        .segment
-        .field(3)
-        .is_some_and(|field| field.repetitions().any(|one| one.component(1).is_some_and(|id| !is_absent(id))));
+    let has_id = pid.field(3).repetitions().any(|one| one.component(1).is_some_and(|id| !is_absent(id)));
     if !has_id {
         findings.add(Rule::PatientIdMissing, pid, 3);
     }
-    if is_absent(pid.field(5)) {
+    if is_absent(pid.field(5).bytes()) {
         findings.add(Rule::PatientNameMissing, pid, 5);
     }
     let sex = pid.component(8, 1);
@@ -70,7 +67,7 @@ fn check_patient(pid: &Line<'_>, findings: &mut Findings) {
 }
 
 fn check_observation(obx: &Line<'_>, findings: &mut Findings) {
-    let (kind, value) = (obx.component(2, 1), obx.field(5));
+    let (kind, value) = (obx.component(2, 1), obx.field(5).bytes());
     if kind.is_empty() && !value.is_empty() {
         findings.add(Rule::ObservationType, obx, 2);
     }
@@ -99,7 +96,7 @@ fn is_number(text: &[u8]) -> bool {
 /// Doctors whose id the caller's list lacks. A doctor without an id is nobody's to look up.
 pub(super) fn check_doctors(line: &Line<'_>, known: &BTreeSet<&[u8]>, findings: &mut Findings) {
     for &number in of(DOCTORS, line).unwrap_or_default() {
-        let Some(field) = line.segment.field(number) else { break };
+        let field = line.field(number);
         let is_unknown = |id: &[u8]| {
             let id = line.segment.delimiters.unescape(id.trim_ascii());
             !is_absent(&id) && !known.contains(&*id)
@@ -124,7 +121,7 @@ fn check_text(line: &Line<'_>, about: &About<'_>, findings: &mut Findings) {
 }
 
 fn check_typed(line: &Line<'_>, number: u16, kind: DataType, about: &About<'_>, findings: &mut Findings) {
-    let Some(field) = line.segment.field(number) else { return };
+    let field = line.field(number);
     let delimiters = line.segment.delimiters;
     if !has_delimiters(field.bytes(), delimiters) {
         return;

@@ -28,7 +28,7 @@ pub(super) fn check(msh: &Line<'_>, about: &About<'_>, is_ascii: bool, findings:
     }
     check_time(msh, findings);
     check_type(msh, about, findings);
-    let control_id = msh.field(10);
+    let control_id = msh.field(10).bytes();
     if about.is_before_2_7 && control_id.len() > CONTROL_ID_CHARACTERS_MAX {
         findings.add(Rule::ControlIdLong, msh, 10);
     }

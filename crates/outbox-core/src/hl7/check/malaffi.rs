@@ -56,7 +56,7 @@ fn check_sender(msh: &Line<'_>, findings: &mut Findings) {
 /// The components of a field that holds one repetition.
 fn components<'a>(line: &Line<'a>, field: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let separator = line.segment.delimiters.component;
-    line.field(field).split(move |&byte| byte == separator).map(<[u8]>::trim_ascii)
+    line.field(field).bytes().split(move |&byte| byte == separator).map(<[u8]>::trim_ascii)
 }
 
 pub(super) fn check_segment(line: &Line<'_>, about: &About<'_>, findings: &mut Findings) {

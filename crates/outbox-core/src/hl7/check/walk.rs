@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use memchr::memchr_iter;
+
 use super::super::read::check_segment;
-use super::super::{Hl7Problem, Segment, SegmentEnds};
+use super::super::{Field, Hl7Problem, Segment, SegmentEnds};
 use super::finding::Findings;
 use super::refusals::Content;
 use super::rule::Rule;
 use super::segment_names::{STANDARD, standard_index};
 use super::shape::{Order, Shape};
 use super::{CheckOptions, Profile, fields, header, malaffi, shape};
+
+/// The highest field that a rule looks at, PV1-45, and one more.
+const FIELDS_MAX: usize = 46;
 
 /// A segment with its place among those of its name.
 pub(super) struct Line<'a> {
@@ -18,9 +23,22 @@ pub(super) struct Line<'a> {
     pub(super) name: Option<&'static str>,
     /// 1 for the first of its name.
     pub(super) nth: usize,
+    /// Where each field begins, by its place behind the name, and how many there are: cut once, for several rules look at
+    /// each segment, and a message can have very many.
+    starts: [usize; FIELDS_MAX],
+    count: usize,
 }
 
 impl<'a> Line<'a> {
+    fn new(segment: Segment<'a>, name: Option<&'static str>, nth: usize) -> Self {
+        let (mut starts, mut count) = ([0; FIELDS_MAX], 0);
+        for (start, at) in starts.iter_mut().zip(memchr_iter(segment.delimiters.field, segment.bytes)) {
+            *start = at + 1;
+            count += 1;
+        }
+        Self { segment, name, nth, starts, count }
+    }
+
     /// `PID`, `OBX[2]` or `#4`.
     pub(super) fn label(&self) -> String {
         match (self.name, self.nth) {
@@ -34,15 +52,25 @@ impl<'a> Line<'a> {
         self.name == Some(name)
     }
 
-    /// A field with all its repetitions; an absent one is empty.
-    pub(super) fn field(&self, number: u16) -> &'a [u8] {
-        self.segment.field(number).map_or(b"".as_slice(), |field| field.bytes())
+    /// A field with all its repetitions; an absent one is empty. Not for MSH-1 and MSH-2.
+    pub(super) fn field(&self, number: u16) -> Field<'a> {
+        // MSH-1 is the separator itself.
+        let index = usize::from(number).saturating_sub(if self.is("MSH") { 2 } else { 1 });
+        let bytes = match self.starts[..self.count].get(index..) {
+            Some([start, next, ..]) => &self.segment.bytes[*start..next - 1],
+            // The last one of the segment, or of those that are looked at.
+            Some([start]) => {
+                let rest = &self.segment.bytes[*start..];
+                &rest[..memchr::memchr(self.segment.delimiters.field, rest).unwrap_or(rest.len())]
+            }
+            _ => b"",
+        };
+        Field::new(bytes, self.segment.delimiters)
     }
 
     /// A component of the field's first repetition; an absent one is empty.
     pub(super) fn component(&self, field: u16, component: u16) -> &'a [u8] {
-        let first = self.segment.field(field).map(|field| field.first());
-        first.and_then(|first| first.component(component)).unwrap_or_default().trim_ascii()
+        self.field(field).first().component(component).unwrap_or_default().trim_ascii()
     }
 }
 
@@ -96,7 +124,7 @@ impl<'a> Walk<'a> {
             self.counts[index] += 1;
             self.counts[index]
         });
-        let line = Line { segment: *segment, name: index.map(|index| STANDARD[index]), nth };
+        let line = Line::new(*segment, index.map(|index| STANDARD[index]), nth);
         if line.is("MSH") {
             self.about = header::about(&line);
             self.shape = shape::of(self.about.kind);
