@@ -19,6 +19,7 @@ exports.retryMessages = facade.retryMessages
 exports.cancelMessages = facade.cancelMessages
 exports.pauseDestination = facade.pauseDestination
 exports.resumeDestination = facade.resumeDestination
+exports.checkHl7 = facade.checkHl7
 exports.onStatusChange = facade.onStatusChange
 exports.Outbox = facade.Outbox
 exports.Hl7OutboxError = facade.Hl7OutboxError

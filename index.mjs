@@ -15,6 +15,7 @@ export {
   cancelMessages,
   pauseDestination,
   resumeDestination,
+  checkHl7,
   onStatusChange,
   Outbox,
   Hl7OutboxError,
