@@ -6,7 +6,7 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use super::super::read::is_absent;
 use super::super::{Delimiters, SegmentEnds};
-use super::data_type::{DOCTORS, DataType, TIMES, TYPED, of_observation};
+use super::data_type::{DOCTORS, DataType, TIMES, TYPED, XAD, of_observation};
 use super::finding::Findings;
 use super::header::rule_of;
 use super::rule::Rule;
@@ -108,8 +108,9 @@ pub(super) fn check_doctors(line: &Line<'_>, known: &BTreeSet<&[u8]>, findings: 
 }
 
 /// Delimiters that were part of a text. A `^` that makes a name one component longer cannot be told from a good one, so only
-/// what no field of this type can hold counts: too many components, an `&` where there are no subcomponents, or a delimiter
-/// with a blank on both sides, which no program writes and people do ("Flat 3 & 4").
+/// what no field of this type can hold counts: too many components, an `&` where there are no subcomponents, a delimiter
+/// with a blank on both sides, which no program writes and people do ("Flat 3 & 4"), or an `&` that makes a street of what is
+/// no part of the address ("Tower A&B").
 fn check_text(line: &Line<'_>, about: &About<'_>, findings: &mut Findings) {
     for &(number, kind) in of(TYPED, line).unwrap_or_default() {
         check_typed(line, number, kind, about, findings);
@@ -150,7 +151,9 @@ fn check_typed(line: &Line<'_>, number: u16, kind: DataType, about: &About<'_>, 
         }
         is_told = true;
     }
-    if !is_told && stands_between_blanks(field.bytes(), delimiters) {
+    let is_street = |address: &[u8]| kind == XAD && is_no_street(address, delimiters);
+    let divides_address = || field.repetitions().any(|one| one.component(1).is_some_and(is_street));
+    if !is_told && (stands_between_blanks(field.bytes(), delimiters) || divides_address()) {
         findings.add(Rule::DelimiterInText, line, number);
     }
 }
@@ -162,6 +165,14 @@ fn has_delimiters(bytes: &[u8], delimiters: Delimiters) -> bool {
 fn stands_between_blanks(bytes: &[u8], delimiters: Delimiters) -> bool {
     let one_of = [delimiters.component, delimiters.subcomponent, delimiters.repetition];
     one_of.into_iter().any(|delimiter| memmem::find(bytes, &[b' ', delimiter, b' ']).is_some())
+}
+
+/// XAD.1 is a SAD: the address, then the street's name and the number again for those that want them apart. A second
+/// part that stands alone and is not in the first is text behind an `&`.
+fn is_no_street(address: &[u8], delimiters: Delimiters) -> bool {
+    let mut parts = address.split(|&byte| byte == delimiters.subcomponent);
+    let (first, second, third) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
+    third.is_none() && !second.is_empty() && !first.is_empty() && memmem::find(first, second).is_none()
 }
 
 /// Escape characters and control characters, in the whole segment.

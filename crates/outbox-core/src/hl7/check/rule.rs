@@ -90,7 +90,7 @@ rules! {
         "escape every ^ that is part of a text as \\S\\", "OBX-5=made up ^ of nothing";
     Subcomponents, "HL7_SUBCOMPONENTS", Warning, Hl7, "there is an & where this field's type has no subcomponents",
         "escape every & that is part of a text as \\T\\", "PID-5=Example^Noor&Nobody";
-    DelimiterInText, "HL7_DELIMITER_IN_TEXT", Warning, Hl7, "a delimiter stands between blanks, which looks like text that was not escaped",
+    DelimiterInText, "HL7_DELIMITER_IN_TEXT", Warning, Hl7, "a delimiter stands between blanks, or divides an address where no street begins: this looks like text that was not escaped",
         "escape delimiters in names, addresses and texts: \\F\\ for |, \\S\\ for ^, \\R\\ for ~, \\E\\ for \\, \\T\\ for &", "PID-11=Nowhere 0 & 1";
     Escape, "HL7_ESCAPE", Warning, Hl7, "an escape character begins no escape sequence",
         "write every \\ that is part of a text as \\E\\", "OBX-5=made\\up";

@@ -201,6 +201,9 @@ fn what_is_good_in_its_context_is_left_alone() {
         // A blank on one side only, a subcomponent where the type has one, an escape of each kind.
         adt().replace("Example^", "van Example &Mock^"),
         adt().replace("Headache", "\\X41\\\\H\\x\\N\\\\.sp+2\\\\Zown\\\\C2842\\\\M240A\\\\T\\"),
+        adt().replace("Nowhere 0^", "0 Nowhere Street&Nowhere Street&0^"),
+        adt().replace("Nowhere 0^", "0 Nowhere Street&Nowhere Street^"),
+        oru().replace("0000-1^Invented note^LN", "0000-1^Invented note^LN^1^Made up^L^2.40^V1^Note"),
         adt() + "ZPD|1|own\r" + "NTE|1||a note\r",
         // A second patient's group begins anew.
         oru() + GOOD_ORU,
@@ -216,6 +219,12 @@ fn what_is_good_in_its_context_is_left_alone() {
         codes(&adt().replace("ADT^A04^ADT_A01", "SIU^S12"), &CheckOptions::default()),
         ["HL7_EVENT_MISMATCH EVN-1"]
     );
+}
+
+#[test]
+fn an_ampersand_in_an_address_is_found_where_it_makes_no_street() {
+    let tower = adt().replace("Nowhere 0^", "Tower A&B^");
+    assert_eq!(codes(&tower, &malaffi()), ["HL7_DELIMITER_IN_TEXT PID-11"]);
 }
 
 #[test]
