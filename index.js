@@ -26,6 +26,7 @@ exports.pauseDestination = facade.pauseDestination
 exports.resumeDestination = facade.resumeDestination
 exports.configureDestination = facade.configureDestination
 exports.resetDestination = facade.resetDestination
+exports.checkHl7 = facade.checkHl7
 exports.onStatusChange = facade.onStatusChange
 exports.statusChanges = facade.statusChanges
 exports.Outbox = facade.Outbox

@@ -22,6 +22,7 @@ export {
   resumeDestination,
   configureDestination,
   resetDestination,
+  checkHl7,
   onStatusChange,
   statusChanges,
   Outbox,

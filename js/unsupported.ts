@@ -41,6 +41,10 @@ export const resetDestination = rejecting('resetDestination')
 export const pauseDestination = rejecting('pauseDestination')
 export const resumeDestination = rejecting('resumeDestination')
 
+export function checkHl7(): never {
+  throw unsupported('checkHl7')
+}
+
 export function onStatusChange(): never {
   throw unsupported('onStatusChange')
 }

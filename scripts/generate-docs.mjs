@@ -1,4 +1,4 @@
-// Writes docs/errors.md and docs/outcomes.md from the tables in the code, so that neither can say something else.
+// Writes docs/errors.md, docs/checks.md and docs/outcomes.md from the tables in the code, so that none can say something else.
 //   node scripts/generate-docs.mjs            writes them
 //   node scripts/generate-docs.mjs --check    changes nothing; ends with 1 if one of them is not what would be written
 // Needs the built package: `npm run build`.
@@ -30,11 +30,12 @@ const OF_THE_LOADER = [
 
 /** Pages by path, as they should be. */
 export function pages() {
-  const { errorCodes, outcomeRows } = createRequire(import.meta.url)(join(root, 'dist', 'facade', 'index.js'))
+  const { checkRules, errorCodes, outcomeRows } = createRequire(import.meta.url)(join(root, 'dist', 'facade', 'index.js'))
   const codes = [...OF_THE_LOADER, ...errorCodes()]
   assertComplete(codes)
   return new Map([
     ['docs/errors.md', errorsPage(codes)],
+    ['docs/checks.md', checksPage(checkRules())],
     ['docs/outcomes.md', outcomesPage(outcomeRows())],
   ])
 }
@@ -85,12 +86,77 @@ ${table(heading, codes.filter(isOfHl7).map(row))}
 `
 }
 
+function checksPage(rules) {
+  const row = ({ code, severity, meaning, remedy, example }) => [`\`${code}\``, severity, sentence(meaning), sentence(remedy), example.split('\r').map((change) => `\`${change.replace('\t', '→')}\``).join(' ')]
+  const heading = ['code', 'severity', 'what is wrong', 'what to do', 'example']
+  const of = (profile) => table(heading, rules.filter((rule) => rule.profile === profile).map(row))
+  return `# Checks
+
+${WRITTEN_BY}
+
+\`checkHl7(message)\` lists everything that is wrong with a message, before it is stored or sent; an empty list means that nothing was
+found. It is synchronous, opens no outbox and changes nothing.
+
+\`\`\`js run
+import { checkHl7 } from 'hl7-outbox'
+
+const findings = checkHl7('MSH|^~\\\\&|A|B|C|D|20260131T094500||ADT^A04|000TEST42|T|2.5.1\\rPID|1||789012', { profile: 'malaffi', doctorIds: ['GD0000'] })
+for (const { severity, code, segment, field, message } of findings) console.log(severity, code, segment, field ?? '', message)
+\`\`\`
+
+- An **error** is something that enqueueHl7 refuses, or that the standard forbids and receivers refuse. A **warning** is probably not
+  what was meant, or is read well only by lenient receivers.
+- **segment** is \`PID\`; \`OBX[2]\` is the second OBX; \`#4\` is the fourth segment, where its name is not one of the standard's and might be
+  anybody's; empty means the whole message. **field** is \`10\`, or \`3.4\` with a component.
+- No finding holds a value of the message: they may be logged and shown.
+- A mistake of the whole message (its bytes, line ends, character set) is told once. Of one code at most 100 findings are listed; the last
+  says how many more there are.
+- A message over \`messageBytes\` (default 16 MiB) gives \`ERR_HL7_TOO_LARGE\` and nothing else. The check runs on the
+  calling thread: some ten microseconds for a usual message, about a millisecond for one with a document of a megabyte in it, some ten
+  for fifteen thousand OBX. The worst there is, 16 MiB of nothing but bare segments, takes most of a second: pass a smaller
+  \`messageBytes\` where strangers' messages are checked.
+
+With the option \`check\`, enqueueHl7 checks first and refuses a message with an error in it: \`ERR_CHECK_FAILED\`, with the place of the
+first error and how many there are. Warnings pass. It runs where the message is read, off the JavaScript thread.
+
+\`\`\`ts
+import { enqueueHl7 } from 'hl7-outbox'
+
+declare const hl7: string
+await enqueueHl7(hl7, { check: { profile: 'malaffi', doctorIds: ['GD0000', 'GD0001'] } }) // or check: 'hl7'
+\`\`\`
+
+The command does the same for files: \`hl7-outbox check\` ([command-line.md](command-line.md)).
+
+## What enqueueHl7 refuses
+
+Every code of [errors.md](errors.md#of-the-message) can be a finding, as an error. enqueueHl7 stops at the first; the check lists all.
+
+## Profile hl7
+
+The rules of HL7 2.5.1 that senders break most, as far as they can be told from the message alone. An example is a change to a good
+message (an ADT^A04, or an ORU^R01 if OBR or OBX are concerned): \`MSH-10=…\` sets a field, \`-EVN\` leaves a segment out, \`+PD1|\` adds one
+at the end. A test makes each change, and the check must find this rule and no other.
+
+${of('hl7')}
+
+What cannot be told is left alone: an unescaped \`^\` that makes a name one component longer looks like any good name, and a missing MSH-9.3
+passes because receivers go by the event. \`HL7_DOCTOR_UNLISTED\` needs \`doctorIds\`; it looks at PV1-7, 8, 9 and 17, ORC-12, OBR-16 and OBX-16.
+
+## Profile malaffi
+
+These besides. They are what is publicly known; Malaffi's own specification is not, so a message without a finding can still be refused.
+
+${of('malaffi')}
+`
+}
+
 function outcomesPage(rows) {
   const list = (outcomes) => outcomes.map((outcome) => `\`${outcome}\``).join(', ')
   const row = ({ name, rule, meaning, outcome, overrides, example }) => [
     `\`${name}\``,
     String(rule),
-    `${meaning}${example === '' ? '' : `<br>\`${example}\``}`,
+    `${meaning}<br>\`${example}\``,
     `\`${outcome}\``,
     list(overrides.filter((other) => other !== outcome)) || '–',
   ]
@@ -120,7 +186,9 @@ How the answer is read:
 
 ## The table
 
-Segment ends are written \`\\r\`; the message's MSH-10 is \`000TEST42\`. The last column says what a destination's \`outcomes\` may
+Under each meaning stands an example, which a test judges: a status with the headers that matter and the body, the segments of a
+body that came with 200 (segment ends are written \`\\r\`, and the answer's MSH is left out where it says nothing), or what happened
+instead of an answer. The message's MSH-10 is \`000TEST42\`. The last column says what a destination's \`outcomes\` may
 turn the row into; anything else is refused when the configuration is read. A row \`http-3xx\`, \`http-4xx\` or \`http-5xx\` can also be
 overridden for one status (\`http-409\`), which goes before the row.
 

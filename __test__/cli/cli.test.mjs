@@ -112,6 +112,7 @@ test('what is misspelt ends with 2, says so with a hint on the standard error st
   const wrong = [
     ['misspelt'], ['constructor'], ['status', '--misspelt'], ['status', 'word', '--path', path], ['status', '--all-failed'], ['retry', '--path', path], ['retry', 'x', '--all-failed', '--path', path], ['pause'], ['pause', 'a', 'b'],
     ['worker', '--stop-timeout-ms', 'soon'], ['receiver', '--tls-cert', 'x'], ['status', '--path'], ['status', '--config', join(here, 'missing.json')], ['status'],
+    ['check'], ['check', join(here, 'missing.hl7')], ['check', here], ['check', '-', '--profile', 'nabidh'], ['check', '-', '--all-failed'],
   ]
   for (let n = 0; n < wrong.length; n += 4) {
     await Promise.all(wrong.slice(n, n + 4).map(async (args) => {
@@ -151,7 +152,7 @@ test('a configuration that is not JSON, or is wrong, is an error with a hint and
 test('help and version are data on the standard output', async (t) => {
   const help = await cli(t, ['--help'])
   assert.deepEqual([help.code, help.err], [0, ''])
-  for (const command of ['status', 'retry', 'pause', 'resume', 'worker', 'receiver']) assert.match(help.out, new RegExp(`^  ${command}`, 'm'))
+  for (const command of ['status', 'retry', 'pause', 'resume', 'worker', 'check', 'receiver']) assert.match(help.out, new RegExp(`^  ${command}`, 'm'))
   assert.match((await cli(t, ['--version'])).out, /^\d+\.\d+\.\d+\n$/)
 })
 

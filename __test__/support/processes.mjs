@@ -1,4 +1,4 @@
-// Node programs as children of a test, each ended by its own handle.
+// Programs as children of a test, each ended by its own handle.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -73,11 +73,16 @@ class Program {
   }
 }
 
-/** Starts `node ...args`. */
-export function startProgram(t, args, { env = {}, cwd } = {}) {
-  const program = new Program(spawn(process.execPath, args, { cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }))
+/** Starts a program. */
+export function startCommand(t, command, args, { env = {}, cwd } = {}) {
+  const program = new Program(spawn(command, args, { cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }))
   t.after(() => program.kill())
   return program
+}
+
+/** Starts `node ...args`. */
+export function startProgram(t, args, options) {
+  return startCommand(t, process.execPath, args, options)
 }
 
 /** Runs a piece of ECMAScript that may import the door as `outbox`; resolves with its end and its output. */

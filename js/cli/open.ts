@@ -31,8 +31,12 @@ function parsed(file: string): NonNullable<Config> {
 }
 
 export function read(file: string): string {
+  return bytes(file).toString('utf8')
+}
+
+export function bytes(file: string): Buffer {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch (error) {
     throw new UsageError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
   }

@@ -22,13 +22,16 @@ const OPTIONS = {
   'keep': { type: 'string' },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
+  'profile': { type: 'string' },
+  'doctor-id': { type: 'string', multiple: true },
   'help': { type: 'boolean', short: 'h' },
   'version': { type: 'boolean', short: 'V' },
 } as const
 
-export type Values = Partial<Record<TextOption, string> & Record<FlagOption, boolean>>
-type TextOption = { [Name in keyof typeof OPTIONS]: (typeof OPTIONS)[Name]['type'] extends 'string' ? Name : never }[keyof typeof OPTIONS]
-type FlagOption = Exclude<keyof typeof OPTIONS, TextOption>
+export type Values = Partial<Record<TextOption, string> & Record<ListOption, string[]> & Record<FlagOption, boolean>>
+type ListOption = 'doctor-id'
+type TextOption = { [Name in Exclude<keyof typeof OPTIONS, ListOption>]: (typeof OPTIONS)[Name]['type'] extends 'string' ? Name : never }[Exclude<keyof typeof OPTIONS, ListOption>]
+type FlagOption = Exclude<keyof typeof OPTIONS, TextOption | ListOption>
 
 export interface CommandLine {
   readonly command: string | undefined

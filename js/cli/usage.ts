@@ -18,6 +18,7 @@ commands
   pause DESTINATION            stop sending to a destination
   resume DESTINATION           send again
   worker                       deliver, until a signal ends it
+  check FILE… | -              what is wrong with messages in files, or in the standard input; exit 1 with an error
   receiver                     a stand-in receiver for tests, never for patients' data
 
 options
@@ -28,6 +29,8 @@ options
   --destination NAME           retry: only its messages
   --allow-overtaken            retry: also what later messages of its lane have overtaken
   --stop-timeout-ms N          worker: how long a signal waits for attempts in flight; default 125000
+  --profile hl7|malaffi        check: whose rules; default hl7
+  --doctor-id ID               check: an id that the receiver knows; may be repeated
   --http HOST:PORT, --mllp HOST:PORT, --bearer TOKEN, --behaviour JSON, --strict,
   --keep all|counts, --tls-cert FILE, --tls-key FILE
                                receiver: where it listens, what it demands, how it answers

@@ -5,7 +5,7 @@
 import { types } from 'node:util'
 
 import { Hl7OutboxError } from '../error.js'
-import type { FlatOptions } from './native.js'
+import type { FlatCheck, FlatOptions } from './native.js'
 
 const HINT = 'Correct the named argument. Nothing was stored.'
 
@@ -131,9 +131,31 @@ function option(flat: FlatOptions, name: string, given: unknown): void {
       if (given === null) flat.neverExpires = true
       else flat.expiresInMs = milliseconds(given, name)
       break
+    case 'check':
+      flat.check = typeof given === 'string' ? { profile: profile(given, name) } : checks(given, name, 'check').flat
+      break
     default:
       throw wrong(`\`${name}\` is not an option of enqueueHl7`)
   }
+}
+
+/** How a message is checked, and the size limit if one is given. */
+export function checks(value: unknown, name: string, of: 'check' | 'checkHl7'): { flat: FlatCheck; messageBytes: number | undefined } {
+  const flat: FlatCheck = {}
+  let messageBytes: number | undefined
+  for (const [key, given] of Object.entries(object(value, name))) {
+    if (given === undefined) continue
+    if (key === 'profile') flat.profile = profile(given, key)
+    else if (key === 'doctorIds') flat.doctorIds = list(given, key).map((one) => text(one, key))
+    else if (key === 'messageBytes' && of === 'checkHl7') messageBytes = count(given, key)
+    else throw wrong(`\`${key}\` is not an option of ${of}`)
+  }
+  return { flat, messageBytes }
+}
+
+function profile(value: unknown, name: string): 'hl7' | 'malaffi' {
+  if (value !== 'hl7' && value !== 'malaffi') throw wrong(`\`${name}\` must be 'hl7' or 'malaffi'`)
+  return value
 }
 
 function tags(value: unknown): string[] {

@@ -14,6 +14,21 @@ export function errorCodes(): ErrorCode[] {
   return JSON.parse(native().errorCodes()) as ErrorCode[]
 }
 
+/** One rule of the check. */
+export interface CheckRule {
+  readonly code: string
+  readonly severity: 'error' | 'warning'
+  readonly profile: 'hl7' | 'malaffi'
+  readonly meaning: string
+  readonly remedy: string
+  readonly example: string
+}
+
+/** The rules of the check, from the native side that applies them. */
+export function checkRules(): CheckRule[] {
+  return JSON.parse(native().checkRules()) as CheckRule[]
+}
+
 /** One row of the outcome table: from an answer to what the attempt came to. */
 export interface OutcomeRow {
   readonly name: string

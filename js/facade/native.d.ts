@@ -70,8 +70,22 @@ export interface BatchItem {
 /** Binds the facade of this environment: what makes its errors, and what hears events. */
 export declare function bind(errorOf: (code: string, message: string, hint: string | undefined, details: string | undefined) => Error, onEvent: (outbox: number, changes: string) => void): void
 
+/** All findings as JSON. `message_bytes` is the size limit; the configuration's default if absent. */
+export declare function checkHl7(message: Uint8Array | string, options?: FlatCheck | undefined | null, messageBytes?: number | undefined | null): string
+
+/** Every rule of the check, as JSON; docs/checks.md is made from it. */
+export declare function checkRules(): string
+
 /** Every error code with its fault, whether to retry, meaning and remedy, as JSON; docs/errors.md is made from it. */
 export declare function errorCodes(): string
+
+/** How a message is checked. */
+export interface FlatCheck {
+  /** Whose rules. */
+  profile?: Profile
+  /** The ids of doctors that the receiver knows. */
+  doctorIds?: Array<string>
+}
 
 /** `EnqueueOptions` as the facade flattens them: plain values cross the border at a fraction of the cost of nested ones. */
 export interface FlatOptions {
@@ -97,7 +111,12 @@ export interface FlatOptions {
   expiresInMs?: number
   /** `expiresInMs: null`. */
   neverExpires?: boolean
+  /** Whose rules the message is checked by first. */
+  check?: FlatCheck
 }
 
 /** Every row of the outcome table, as JSON; docs/outcomes.md is made from it. */
 export declare function outcomeRows(): string
+
+/** The profiles of a check. */
+export type Profile = 'hl7' | 'malaffi'

@@ -19,6 +19,7 @@ import * as check from './arguments.js'
 import { forget, listen, native, unlisten } from './bind.js'
 import { changes } from './changes.js'
 import type { StatusListener } from './bind.js'
+import { checkHl7 } from './check.js'
 import type { NativeOutbox } from './native.js'
 
 /** Less than the 1.6 s that PM2 waits between SIGINT and SIGKILL. */
@@ -95,6 +96,8 @@ export class Outbox {
     // Not an async function: that would be one more promise on the hot path.
     return attempt(() => this.#native.enqueue(check.message(message), check.options(options)))
   }
+
+  readonly checkHl7 = checkHl7
 
   enqueueHl7Batch(messages: { message: string | Uint8Array; options?: EnqueueOptions }[]): Promise<Enqueued[]> {
     return attempt(() => {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Destination, OrderBy, Settings};
 use crate::error::{OutboxError, code};
+use crate::hl7::check::{CheckOptions, Severity, check_read};
 use crate::hl7::{self, Envelope, Message, Source};
 use crate::message::{Body, Expiry, LaneKey, NewMessage, Priority, Tags};
 use crate::status::MessageView;
@@ -54,6 +55,9 @@ pub struct EnqueueOptions {
     pub not_before: Option<String>,
     /// Its own limit of counted attempts.
     pub max_attempts: Option<u32>,
+    /// Refuse the message if a check finds an error.
+    #[serde(default)]
+    pub check: Option<CheckOptions>,
 }
 
 /// One message as handed in. Debug would show the message, so there is none.
@@ -121,6 +125,9 @@ fn prepare_one(
     let destinations = destinations_of(settings, &options)?;
     let limits = hl7::Limits { message_bytes: settings.limits.message_bytes };
     let envelope = hl7::read(message, source, &limits)?;
+    if let Some(check) = &options.check {
+        refuse_errors(&envelope, check)?;
+    }
     for destination in &destinations {
         check_processing_id(destination, &envelope)?;
     }
@@ -224,6 +231,23 @@ fn check_processing_id(destination: &Destination, envelope: &Envelope) -> Result
         }),
         _ => Ok(()),
     }
+}
+
+/// Refuses a message with an error in it; the error tells the place of the first and how many there are.
+fn refuse_errors(envelope: &Envelope, options: &CheckOptions) -> Result<(), OutboxError> {
+    let findings = check_read(&envelope.bytes, options);
+    let mut errors = findings.into_iter().filter(|finding| finding.severity == Severity::Error);
+    let Some(first) = errors.next() else { return Ok(()) };
+    let count = match errors.count() {
+        0 => "1 error".to_owned(),
+        more => format!("{} errors", more + 1),
+    };
+    let message = format!("the check found {count}; the first is {}: {}", first.code, first.message);
+    Err(OutboxError {
+        segment: Some(first.segment),
+        field: first.field_number,
+        ..OutboxError::new(code::ERR_CHECK_FAILED, message)
+    })
 }
 
 type Lane = (Option<LaneKey>, Option<&'static str>);

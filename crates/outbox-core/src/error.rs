@@ -97,6 +97,8 @@ codes! {
         "Pass `destination`, or set `defaultDestination`.";
     ERR_PROCESSING_ID, Caller, false, "MSH-11 is not among the destination's `processingIds`: test data for production, or the reverse.",
         "Send it to the destination meant for it, or correct MSH-11.";
+    ERR_CHECK_FAILED, Caller, false, "The message was to be checked before it is stored (`check`), and the check found an error. Nothing was stored.",
+        "Call checkHl7() on the message: it lists every finding, with its place and what to do.";
     ERR_CONTROL_ID_CONFLICT, Caller, false, "Another message with the same MSH-10 and other bytes is already stored for this destination.",
         "Give every message its own MSH-10; repeat a message only byte for byte.";
     ERR_QUEUE_FULL, Host, true, "The limit `pendingMessages` is reached.",

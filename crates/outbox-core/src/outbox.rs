@@ -135,17 +135,16 @@ impl Outbox {
             if let Err(error) = tried {
                 return done(Err(error));
             }
-            let changed: Done<Changed> =
-                Box::new(move |result| match result {
-                    Err(error) => done(Err(error)),
-                    // It holds here when the caller hears of it, and elsewhere within a second.
-                    Ok(_) => store.patches(Box::new(move |patches| {
-                        let dispatching = dispatcher.map(|dispatcher| dispatcher.dispatching());
+            let changed: Done<Changed> = Box::new(move |result| match result {
+                Err(error) => done(Err(error)),
+                // It holds here when the caller hears of it, and elsewhere within a second.
+                Ok(_) => store.patches(Box::new(move |patches| {
+                    let dispatching = dispatcher.map(|dispatcher| dispatcher.dispatching());
                     done(patches.map(|patches| {
                         follow(&live, &connect, patches, dispatching.as_ref());
                     }));
                 })),
-                });
+            });
             let command = match patch {
                 Some(patch) => Command::Configure { destination: name, patch },
                 None => Command::Reset { destination: name },

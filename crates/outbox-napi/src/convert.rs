@@ -7,6 +7,7 @@ use napi_derive::napi;
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
 use outbox_core::error::{OutboxError, code};
 use outbox_core::hl7::Source;
+use outbox_core::hl7::check::CheckOptions;
 use outbox_core::message::{MessageId, Priority};
 use outbox_core::status::{ListRequest, MessageFilter};
 use outbox_core::store::{By, Command, MessageRef};
@@ -39,6 +40,42 @@ pub struct FlatOptions {
     pub expires_in_ms: Option<f64>,
     /// `expiresInMs: null`.
     pub never_expires: Option<bool>,
+    /// Whose rules the message is checked by first.
+    pub check: Option<FlatCheck>,
+}
+
+/// The profiles of a check.
+#[napi(string_enum = "lowercase")]
+pub enum Profile {
+    /// HL7 2.5.1.
+    Hl7,
+    /// Malaffi's besides.
+    Malaffi,
+}
+
+impl From<Profile> for outbox_core::hl7::check::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Hl7 => Self::Hl7,
+            Profile::Malaffi => Self::Malaffi,
+        }
+    }
+}
+
+/// How a message is checked.
+#[napi(object)]
+#[derive(Default)]
+pub struct FlatCheck {
+    /// Whose rules.
+    pub profile: Option<Profile>,
+    /// The ids of doctors that the receiver knows.
+    pub doctor_ids: Option<Vec<String>>,
+}
+
+impl From<FlatCheck> for CheckOptions {
+    fn from(flat: FlatCheck) -> Self {
+        Self { profile: flat.profile.map(Into::into).unwrap_or_default(), doctor_ids: flat.doctor_ids }
+    }
 }
 
 impl From<FlatOptions> for EnqueueOptions {
@@ -71,6 +108,7 @@ impl From<FlatOptions> for EnqueueOptions {
             priority: if flat.urgent == Some(true) { Priority::Urgent } else { Priority::Routine },
             hold: flat.hold.unwrap_or(false),
             expires_in_ms,
+            check: flat.check.map(CheckOptions::from),
         }
     }
 }

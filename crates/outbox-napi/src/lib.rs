@@ -2,12 +2,14 @@
 //!
 //! - `outbox` and `receiver`: the exports;
 //! - `convert` and `settle`: values in and out;
+//! - `check`: the one call that answers at once;
 //! - `port`: promises settled in batches;
 //! - `handle` and `registry`: what is open, and for whom;
 //! - `runtime`, `events`, `log`: what the process has one of.
 
 #![cfg_attr(test, allow(dead_code, reason = "exports are registered in a real build only"))]
 
+mod check;
 mod convert;
 mod events;
 mod handle;
@@ -31,6 +33,18 @@ pub fn error_codes() -> String {
         serde_json::json!({ "code": code, "fault": "caller", "retry": false, "meaning": meaning, "remedy": remedy })
     });
     serde_json::Value::Array(own.chain(hl7).collect()).to_string()
+}
+
+/// Every rule of the check, as JSON; docs/checks.md is made from it.
+#[napi_derive::napi(catch_unwind)]
+pub fn check_rules() -> String {
+    let rules = outbox_core::hl7::check::RULES.iter().map(|rule| {
+        serde_json::json!({
+            "code": rule.code, "severity": rule.severity.as_str(), "profile": rule.profile.as_str(),
+            "meaning": rule.meaning, "remedy": rule.remedy, "example": rule.example,
+        })
+    });
+    serde_json::Value::Array(rules.collect()).to_string()
 }
 
 /// Every row of the outcome table, as JSON; docs/outcomes.md is made from it.

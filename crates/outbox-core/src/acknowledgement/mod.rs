@@ -24,6 +24,8 @@ mod table;
 mod verdict;
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

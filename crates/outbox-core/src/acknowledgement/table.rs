@@ -20,7 +20,10 @@ pub struct RowEntry {
     pub outcome: Outcome,
     /// What it may come to by an override, the default included.
     pub overrides: &'static [Outcome],
-    /// An answer of this kind; segment ends are written `\r`. MSH-10 of the message is 000TEST42.
+    /// What was seen, once: the row's proof, which a test judges. A status with the headers that matter and the body
+    /// (`503, Retry-After: 120, body: busy`), the segments of a body that came with 200 (segment ends are written `\r`; the
+    /// MSH of an acknowledgement is left out where it says nothing), or what happened instead (`no answer: answer-timeout`).
+    /// MSH-10 of the message is 000TEST42.
     pub example: &'static str,
 }
 
@@ -57,47 +60,39 @@ const fn row(
 }
 
 /// A row about one HTTP status, answered without an MSA segment.
-const fn status(
-    row: Row,
-    status: u16,
-    name: &'static str,
-    rule: u8,
-    outcome: Outcome,
-    overrides: &'static [Outcome],
-    meaning: &'static str,
-) -> RowEntry {
-    RowEntry { row, name, rule, status: Some(status), meaning, outcome, overrides, example: "" }
+const fn of_status(status: u16, entry: RowEntry) -> RowEntry {
+    RowEntry { status: Some(status), ..entry }
 }
 
 /// The whole table, in the order of [`Row`].
 #[rustfmt::skip]
 pub const ROWS: &[RowEntry] = &[
-    row(Row::NotDelivered, "not-delivered", 1, Unreachable, UNSENT, "DNS, refused, no route, connect or write timeout, TLS I/O error, or the connection was lost before the last byte was handed over", ""),
-    row(Row::CertificateRefused, "certificate-refused", 2, Misconfigured, UNSENT, "a certificate was refused, on either side", ""),
-    row(Row::Http3xx, "http-3xx", 2, Misconfigured, TURNED_AWAY, "a redirect; never followed, because the token and the patient's data would go elsewhere", "302, Location: https://login.example/"),
-    status(Row::Http401, 401, "http-401", 2, Misconfigured, TURNED_AWAY, "the credentials are missing or wrong"),
-    status(Row::Http403, 403, "http-403", 2, Misconfigured, TURNED_AWAY, "the credentials do not allow this, or a firewall refused the request"),
-    status(Row::Http404, 404, "http-404", 2, Misconfigured, TURNED_AWAY, "the path of the address is wrong"),
-    status(Row::Http405, 405, "http-405", 2, Misconfigured, TURNED_AWAY, "the address takes no POST"),
-    status(Row::Http406, 406, "http-406", 2, Misconfigured, TURNED_AWAY, "the receiver cannot give an answer that we accept"),
-    status(Row::Http407, 407, "http-407", 2, Misconfigured, TURNED_AWAY, "a proxy asks for credentials"),
-    status(Row::Http415, 415, "http-415", 2, Misconfigured, TURNED_AWAY, "the content type is not the one that the receiver takes"),
-    status(Row::Http426, 426, "http-426", 2, Misconfigured, TURNED_AWAY, "the receiver wants another protocol"),
-    status(Row::Http501, 501, "http-501", 2, Misconfigured, TURNED_AWAY, "the receiver does not know the method"),
-    status(Row::Http505, 505, "http-505", 2, Misconfigured, TURNED_AWAY, "the receiver does not know the HTTP version"),
-    row(Row::NoAnswer, "no-answer", 3, Indeterminate, SILENT, "timeout, end or reset of the connection after the last byte", ""),
-    status(Row::Http502, 502, "http-502", 3, Indeterminate, GATEWAY, "a gateway got no proper answer from the receiver behind it"),
-    status(Row::Http504, 504, "http-504", 3, Indeterminate, GATEWAY, "a gateway got no answer in time from the receiver behind it"),
-    status(Row::Http408, 408, "http-408", 4, Throttled, TURNED_AWAY, "the receiver gave up waiting for the request"),
-    status(Row::Http425, 425, "http-425", 4, Throttled, TURNED_AWAY, "too early: the receiver wants the request again later"),
-    status(Row::Http429, 429, "http-429", 4, Throttled, TURNED_AWAY, "too many requests"),
-    status(Row::Http503, 503, "http-503", 4, Throttled, TURNED_AWAY, "the receiver is overloaded or under maintenance"),
+    row(Row::NotDelivered, "not-delivered", 1, Unreachable, UNSENT, "DNS, refused, no route, connect or write timeout, TLS I/O error, or the connection was lost before the last byte was handed over", "not delivered: connect-refused"),
+    row(Row::CertificateRefused, "certificate-refused", 2, Misconfigured, UNSENT, "a certificate was refused, on either side", "certificate refused: server-certificate-refused"),
+    row(Row::Http3xx, "http-3xx", 2, Misconfigured, TURNED_AWAY, "a redirect; never followed, because the token and the patient's data would go elsewhere", "302, Location: https://login.example/, empty body"),
+    of_status(401, row(Row::Http401, "http-401", 2, Misconfigured, TURNED_AWAY, "the credentials are missing or wrong", "401, body: Unauthorized")),
+    of_status(403, row(Row::Http403, "http-403", 2, Misconfigured, TURNED_AWAY, "the credentials do not allow this, or a firewall refused the request", "403, body: <html><h1>Forbidden</h1></html>")),
+    of_status(404, row(Row::Http404, "http-404", 2, Misconfigured, TURNED_AWAY, "the path of the address is wrong", "404, body: Not Found")),
+    of_status(405, row(Row::Http405, "http-405", 2, Misconfigured, TURNED_AWAY, "the address takes no POST", "405, empty body")),
+    of_status(406, row(Row::Http406, "http-406", 2, Misconfigured, TURNED_AWAY, "the receiver cannot give an answer that we accept", "406, body: Not Acceptable")),
+    of_status(407, row(Row::Http407, "http-407", 2, Misconfigured, TURNED_AWAY, "a proxy asks for credentials", "407, body: Proxy Authentication Required")),
+    of_status(415, row(Row::Http415, "http-415", 2, Misconfigured, TURNED_AWAY, "the content type is not the one that the receiver takes", "415, body: {\"error\":\"unsupported media type\"}")),
+    of_status(426, row(Row::Http426, "http-426", 2, Misconfigured, TURNED_AWAY, "the receiver wants another protocol", "426, body: Upgrade Required")),
+    of_status(501, row(Row::Http501, "http-501", 2, Misconfigured, TURNED_AWAY, "the receiver does not know the method", "501, body: Not Implemented")),
+    of_status(505, row(Row::Http505, "http-505", 2, Misconfigured, TURNED_AWAY, "the receiver does not know the HTTP version", "505, empty body")),
+    row(Row::NoAnswer, "no-answer", 3, Indeterminate, SILENT, "timeout, end or reset of the connection after the last byte", "no answer: answer-timeout"),
+    of_status(502, row(Row::Http502, "http-502", 3, Indeterminate, GATEWAY, "a gateway got no proper answer from the receiver behind it", "502, body: <html><h1>Bad Gateway</h1></html>")),
+    of_status(504, row(Row::Http504, "http-504", 3, Indeterminate, GATEWAY, "a gateway got no answer in time from the receiver behind it", "504, body: upstream timed out")),
+    of_status(408, row(Row::Http408, "http-408", 4, Throttled, TURNED_AWAY, "the receiver gave up waiting for the request", "408, empty body")),
+    of_status(425, row(Row::Http425, "http-425", 4, Throttled, TURNED_AWAY, "too early: the receiver wants the request again later", "425, body: Too Early")),
+    of_status(429, row(Row::Http429, "http-429", 4, Throttled, TURNED_AWAY, "too many requests", "429, Retry-After: 30, body: slow down")),
+    of_status(503, row(Row::Http503, "http-503", 4, Throttled, TURNED_AWAY, "the receiver is overloaded or under maintenance", "503, Retry-After: 120, body: <html>maintenance</html>")),
     row(Row::Http5xx, "http-5xx", 5, Retry, TURNED_AWAY, "500, or another 5xx without a row of its own, without an MSA segment", "500, body: Internal Server Error"),
     row(Row::Http4xx, "http-4xx", 6, Rejected, REFUSED, "another 4xx without a row of its own, without an MSA segment", "400, body: bad request"),
     row(Row::Plain, "http-2xx-plain", 8, Accepted, VAGUE, "2xx with an empty, text or JSON body and no HL7 in it: SENT", "202, empty body"),
     row(Row::NoAck, "http-2xx-no-ack", 8, Indeterminate, VAGUE, "the same where the destination requires an HL7 acknowledgement (requireHl7Ack)", "200, body: {\"status\":\"queued\"}"),
     row(Row::Html, "http-2xx-html", 8, Indeterminate, VAGUE, "2xx with an HTML page: probably not the receiver but a captive portal or a login page", "200, body: <!DOCTYPE html><title>Sign in</title>"),
-    row(Row::OddStatus, "http-other", 8, Indeterminate, GATEWAY, "an HTTP status outside 200-599", "999"),
+    row(Row::OddStatus, "http-other", 8, Indeterminate, GATEWAY, "an HTTP status outside 200-599", "999, empty body"),
     row(Row::Aa, "aa", 9, Accepted, TAKEN, "AA for this message: ACKNOWLEDGED", r"MSH|^~\&|R|X|||20260101||ACK|1|P|2.5.1\rMSA|AA|000TEST42\r"),
     row(Row::Ca, "ca", 10, Accepted, TAKEN, "CA for this message: SENT", r"MSH|^~\&|R|X|||20260101||ACK|1|P|2.5.1\rMSA|CA|000TEST42\r"),
     row(Row::CaAlone, "ca-alone", 10, Accepted, TAKEN, "CA for this message, and the application acknowledgement that MSH-16 asks for did not come: SENT, with a warning", r"MSH|^~\&|R|X|||20260101||ACK|1|P|2.5.1\rMSA|CA|000TEST42\r"),

@@ -142,6 +142,10 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    pub(super) fn new(bytes: &'a [u8], delimiters: Delimiters) -> Self {
+        Self { bytes, delimiters }
+    }
+
     /// The bytes of the whole field.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

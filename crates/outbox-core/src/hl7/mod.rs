@@ -6,9 +6,12 @@
 //!   [`Envelope`]: the bytes in the form in which they are stored and sent, and the few header fields that the outbox needs;
 //! - [`Delimiters`] and [`Charset`] are what MSH-1, MSH-2 and MSH-18 say about the rest of the message;
 //! - [`Message`] is a view of bytes that looks up segments, fields, repetitions and components by number or by
-//!   [`FieldPath`], without copying; escape sequences are decoded only where asked ([`Delimiters::unescape`]).
+//!   [`FieldPath`], without copying; escape sequences are decoded only where asked ([`Delimiters::unescape`]);
+//! - [`check`] looks for mistakes that [`read`] takes and receivers do not.
 //!
 //! Chapter and table numbers are those of HL7 2.5.1; chapter 2 ("Control") is meant where none is given.
+
+pub mod check;
 
 mod charset;
 mod delimiters;

@@ -50,9 +50,7 @@ pub fn read(input: Vec<u8>, source: Source, limits: &Limits) -> Result<Envelope,
     let header = Header::read(&msh);
     let charset = header.charset(&input)?;
     let survey = survey(&input, start, delimiters, ends)?;
-    if ends == SegmentEnds::Cr {
-        check_line_feeds(&input, start, msh.offset + msh.bytes.len(), delimiters)?;
-    }
+    check_line_feeds(&input, start, &msh, ends)?;
     check_charset(&input, start, charset, source, ends)?;
     Ok(Envelope {
         control_id: header.control_id(&input)?,
@@ -68,7 +66,7 @@ pub fn read(input: Vec<u8>, source: Source, limits: &Limits) -> Result<Envelope,
 }
 
 /// Offset of the first byte that is neither byte order mark nor blank line.
-fn first_content(input: &[u8]) -> Option<usize> {
+pub(super) fn first_content(input: &[u8]) -> Option<usize> {
     let start = if input.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let content = input[start..].iter().position(|byte| !matches!(byte, b'\r' | b'\n' | b' ' | b'\t'))?;
     // Blanks in front of the name on its own line are no blank line, and MSH must begin its line.
@@ -77,13 +75,17 @@ fn first_content(input: &[u8]) -> Option<usize> {
 }
 
 /// No byte that would end a C string or an MLLP frame.
-fn check_bytes(input: &[u8], ends: SegmentEnds) -> Result<(), Hl7Problem> {
+pub(super) fn check_bytes(input: &[u8], ends: SegmentEnds) -> Result<(), Hl7Problem> {
     let Some(position) = memchr3(0x00, 0x0B, 0x1C, input) else { return Ok(()) };
     let place = locate(input, position, ends);
     Err(if input[position] == 0 { Hl7Problem::Nul { place } } else { Hl7Problem::FramingByte { place } })
 }
 
-fn first_segment(input: &[u8], start: usize, ends: SegmentEnds) -> Result<(Segment<'_>, Delimiters), Hl7Problem> {
+pub(super) fn first_segment(
+    input: &[u8],
+    start: usize,
+    ends: SegmentEnds,
+) -> Result<(Segment<'_>, Delimiters), Hl7Problem> {
     let place = Place { position: start, ordinal: 1, ..Place::default() };
     let rest = &input[start..];
     if is_batch_name(rest.get(..3).unwrap_or_default()) {
@@ -104,13 +106,13 @@ fn is_batch_name(name: &[u8]) -> bool {
 }
 
 /// Where the fields of MSH lie in the input, by HL7 number; absent ones are empty.
-struct Header {
+pub(super) struct Header {
     fields: [(usize, usize); HEADER_FIELDS + 1],
     delimiters: Delimiters,
 }
 
 impl Header {
-    fn read(msh: &Segment<'_>) -> Self {
+    pub(super) fn read(msh: &Segment<'_>) -> Self {
         let end = msh.offset + msh.bytes.len();
         let mut fields = [(end, end); HEADER_FIELDS + 1];
         let mut at = "MSH|".len();
@@ -129,24 +131,24 @@ impl Header {
         Place { position, ordinal: 1, segment: Some("MSH"), field: Some(number) }
     }
 
-    fn field<'a>(&self, input: &'a [u8], number: u16) -> &'a [u8] {
+    pub(super) fn field<'a>(&self, input: &'a [u8], number: u16) -> &'a [u8] {
         let (start, end) = self.fields[usize::from(number)];
         &input[start..end]
     }
 
     /// The field's first repetition up to and including the component asked for; empty components count as absent.
-    fn component<'a>(&self, input: &'a [u8], number: u16, component: usize) -> &'a [u8] {
+    pub(super) fn component<'a>(&self, input: &'a [u8], number: u16, component: usize) -> &'a [u8] {
         let field = self.field(input, number);
         let first = &field[..memchr(self.delimiters.repetition, field).unwrap_or(field.len())];
         first.split(|&byte| byte == self.delimiters.component).nth(component - 1).unwrap_or_default()
     }
 
-    fn charset(&self, input: &[u8]) -> Result<Charset, Hl7Problem> {
+    pub(super) fn charset(&self, input: &[u8]) -> Result<Charset, Hl7Problem> {
         let charset = Charset::parse(self.component(input, 18, 1));
         charset.ok_or(Hl7Problem::CharsetUnknown { place: self.place(18) })
     }
 
-    fn control_id(&self, input: &[u8]) -> Result<String, Hl7Problem> {
+    pub(super) fn control_id(&self, input: &[u8]) -> Result<String, Hl7Problem> {
         let (id, place) = (self.field(input, 10), self.place(10));
         if is_absent(id) {
             return Err(Hl7Problem::MissingControlId { place });
@@ -163,7 +165,7 @@ impl Header {
         Ok(String::from_utf8_lossy(id).into_owned())
     }
 
-    fn message_type(&self, input: &[u8]) -> Result<String, Hl7Problem> {
+    pub(super) fn message_type(&self, input: &[u8]) -> Result<String, Hl7Problem> {
         if is_absent(self.component(input, 9, 1)) {
             return Err(Hl7Problem::MissingMessageType { place: self.place(9) });
         }
@@ -175,7 +177,7 @@ impl Header {
         }
     }
 
-    fn version(&self, input: &[u8]) -> Result<String, Hl7Problem> {
+    pub(super) fn version(&self, input: &[u8]) -> Result<String, Hl7Problem> {
         if is_absent(self.component(input, 12, 1)) {
             return Err(Hl7Problem::MissingVersion { place: self.place(12) });
         }
@@ -184,7 +186,7 @@ impl Header {
 
     /// The field's first component, which must be a short code: it goes into logs, metrics and lists, and when a separator
     /// is missing or too many, a name may have slipped into its place.
-    fn code(&self, input: &[u8], number: u16) -> Result<String, Hl7Problem> {
+    pub(super) fn code(&self, input: &[u8], number: u16) -> Result<String, Hl7Problem> {
         self.short_code(self.component(input, number, 1), number)
     }
 
@@ -198,7 +200,7 @@ impl Header {
 }
 
 /// Nothing, blanks, or the HL7 null (`""`), which deletes a value.
-fn is_absent(value: &[u8]) -> bool {
+pub(super) fn is_absent(value: &[u8]) -> bool {
     matches!(value.trim_ascii(), b"" | b"\"\"")
 }
 
@@ -216,20 +218,10 @@ fn survey(input: &[u8], start: usize, delimiters: Delimiters, ends: SegmentEnds)
     let mut segments = Segments::new(input, start, delimiters, ends);
     let mut expected = start;
     while let Some(segment) = segments.next() {
-        let name = segment.bytes.get(..3).unwrap_or_default();
-        let is_bounded = segment.bytes.get(3).is_none_or(|&byte| byte == delimiters.field);
-        let place = Place { position: segment.offset, ordinal: segment.ordinal, ..Place::default() };
-        if !is_bounded || !is_segment_name(name) {
-            return Err(Hl7Problem::SegmentName { place });
-        }
-        match name {
-            b"MSH" if segment.ordinal > 1 => return Err(Hl7Problem::SeveralMessages { place }),
-            b"PID" if !has_pid => {
-                has_pid = true;
-                patient = patient_of(&segment);
-            }
-            _ if is_batch_name(name) => return Err(Hl7Problem::Batch { place }),
-            _ => {}
+        check_segment(&segment)?;
+        if !has_pid && segment.bytes.starts_with(b"PID") {
+            has_pid = true;
+            patient = patient_of(&segment);
         }
         is_normal &= segment.offset == expected;
         expected = segments.at();
@@ -237,6 +229,19 @@ fn survey(input: &[u8], start: usize, delimiters: Delimiters, ends: SegmentEnds)
     // Anything behind the last segment is blank lines.
     is_normal &= expected >= input.len();
     Ok(Survey { patient, is_normal })
+}
+
+/// A segment may follow in a message, as far as its name tells.
+pub(super) fn check_segment(segment: &Segment<'_>) -> Result<(), Hl7Problem> {
+    let name = segment.bytes.get(..3).unwrap_or_default();
+    let is_bounded = segment.bytes.get(3).is_none_or(|&byte| byte == segment.delimiters.field);
+    let place = Place { position: segment.offset, ordinal: segment.ordinal, ..Place::default() };
+    match name {
+        _ if !is_bounded || !is_segment_name(name) => Err(Hl7Problem::SegmentName { place }),
+        b"MSH" if segment.ordinal > 1 => Err(Hl7Problem::SeveralMessages { place }),
+        _ if is_batch_name(name) => Err(Hl7Problem::Batch { place }),
+        _ => Ok(()),
+    }
 }
 
 /// The key of the first repetition of PID-3. An authority without an id identifies nobody, and would put all unidentified
@@ -250,7 +255,16 @@ fn patient_of(pid: &Segment<'_>) -> Option<PatientKey> {
 /// In a message with CR ends, a line feed belongs to its field. But one that is followed by a standard segment name and a
 /// field separator was a segment end in the eyes of whoever wrote it (a file edited on two systems): taking it as text would
 /// hide a segment inside a field, so the message is refused instead of guessed at. In MSH, which has no texts, any name counts.
-fn check_line_feeds(input: &[u8], start: usize, msh_end: usize, delimiters: Delimiters) -> Result<(), Hl7Problem> {
+pub(super) fn check_line_feeds(
+    input: &[u8],
+    start: usize,
+    msh: &Segment<'_>,
+    ends: SegmentEnds,
+) -> Result<(), Hl7Problem> {
+    if ends != SegmentEnds::Cr {
+        return Ok(());
+    }
+    let (delimiters, msh_end) = (msh.delimiters, msh.offset + msh.bytes.len());
     for found in memchr::memchr_iter(b'\n', &input[start..]) {
         let position = start + found;
         let line = &input[position + 1..];
@@ -264,7 +278,7 @@ fn check_line_feeds(input: &[u8], start: usize, msh_end: usize, delimiters: Deli
     Ok(())
 }
 
-fn check_charset(
+pub(super) fn check_charset(
     input: &[u8],
     start: usize,
     charset: Charset,
