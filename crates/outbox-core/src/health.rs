@@ -14,6 +14,9 @@ use crate::store::{DestinationRecord, StoreInfo};
 
 /// A dispatcher that has not said "still here" for this long is stalled.
 const BEAT_STALE_MS: i64 = 5_000;
+/// A certificate that expires sooner than this is worth a word: renewing one takes some people, and weeks.
+const CERTIFICATE_SOON_MS: i64 = 30 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
 /// Less free disk than this is worth a word.
 const DISK_LOW_BYTES: u64 = 256 << 20;
 
@@ -29,6 +32,8 @@ pub struct Facts<'a> {
     pub leader: Option<Leader>,
     /// Whether it is this process.
     pub leads: bool,
+    /// When certificates expire, by destination, as far as this process knows.
+    pub certificates: BTreeMap<String, Timestamp>,
     /// What last went wrong while standing for the lead.
     pub trouble: Option<String>,
     /// Now.
@@ -124,12 +129,32 @@ fn destinations(facts: &Facts<'_>, problems: &mut Problems) -> BTreeMap<String, 
             ),
         }
         let in_flight = record.map_or(0, |record| record.in_flight);
+        let certificate_expires_at = facts.certificates.get(name).copied();
+        if let Some(at) = certificate_expires_at {
+            check_certificate(name, at, facts.now, problems);
+        }
         all.insert(
             name.to_owned(),
-            DestinationHealth { state, since, reason, pending, in_flight, certificate_expires_at: None },
+            DestinationHealth { state, since, reason, pending, in_flight, certificate_expires_at },
         );
     }
     all
+}
+
+fn check_certificate(name: &str, at: Timestamp, now: Timestamp, problems: &mut Problems) {
+    let left_ms = at.0.saturating_sub(now.0);
+    if left_ms >= CERTIFICATE_SOON_MS {
+        return;
+    }
+    let when = match left_ms {
+        ..=0 => String::from("has expired"),
+        left_ms => format!("expires in {} days", left_ms / DAY_MS),
+    };
+    problems.degraded(
+        "certificate-expires",
+        format!("a certificate of `{name}`, the receiver's own or our client certificate, {when} ({})", at.to_iso()),
+        "Renew `tls.certFile` and restart, or ask the receiver to renew its certificate.",
+    );
 }
 
 fn remedy(state: DestinationState) -> &'static str {

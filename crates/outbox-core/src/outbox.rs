@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Destination, Settings};
 use crate::dispatch::election::Election;
 use crate::dispatch::{Dispatcher, Parts};
@@ -44,6 +44,8 @@ pub struct Outbox {
     store: Arc<dyn Store>,
     election: Arc<dyn Election>,
     clock: Arc<dyn Clock>,
+    /// The ways by name, to be asked about their certificates.
+    transports: Arc<BTreeMap<Arc<str>, Arc<dyn Transport>>>,
     dispatcher: Mutex<Option<Arc<Dispatcher>>>,
 }
 
@@ -55,6 +57,7 @@ impl Outbox {
         for destination in settings.destinations.values() {
             destinations.push((Arc::clone(destination), connect(destination)?));
         }
+        let transports = destinations.iter().map(|(d, way)| (Arc::clone(&d.name), Arc::clone(way))).collect();
         let dispatcher = if settings.dispatch {
             let parts = Parts {
                 store: Arc::clone(&store),
@@ -67,7 +70,14 @@ impl Outbox {
         } else {
             None
         };
-        Ok(Self { settings: Arc::new(settings), store, election, clock, dispatcher: Mutex::new(dispatcher) })
+        Ok(Self {
+            settings: Arc::new(settings),
+            store,
+            election,
+            clock,
+            transports: Arc::new(transports),
+            dispatcher: Mutex::new(dispatcher),
+        })
     }
 
     /// What is in force.
@@ -191,6 +201,7 @@ impl Outbox {
         let dispatcher = self.dispatcher();
         let (store, settings) = (Arc::clone(&self.store), Arc::clone(&self.settings));
         let (election, clock) = (Arc::clone(&self.election), Arc::clone(&self.clock));
+        let transports = Arc::clone(&self.transports);
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
@@ -201,6 +212,7 @@ impl Outbox {
                         records: &records,
                         leader: election.leader(),
                         leads: dispatcher.as_ref().is_some_and(|dispatcher| dispatcher.leads()),
+                        certificates: certificates(&transports),
                         trouble: dispatcher.and_then(|dispatcher| dispatcher.trouble()),
                         now: clock.now(),
                     })
@@ -242,3 +254,7 @@ impl Outbox {
 
 /// Even a stop without patience lets the present group commit; with the default limit it still ends before PM2 kills.
 const CLOSE_MIN: Duration = Duration::from_millis(150);
+
+fn certificates(transports: &BTreeMap<Arc<str>, Arc<dyn Transport>>) -> BTreeMap<String, Timestamp> {
+    transports.iter().filter_map(|(name, way)| Some((name.to_string(), way.certificate_expires_at()?))).collect()
+}

@@ -4,13 +4,16 @@
 //! the environment. Unknown keys are refused, so a misspelt limit never passes for a set one.
 
 mod destination;
+mod resolve;
 mod secret;
 mod settings;
+mod url;
 
 pub(crate) use destination::given;
-pub use destination::{Auth, DestinationConfig, OrderBy, RateLimit, Retry, Timeouts, Tls};
+pub use destination::{Auth, DestinationConfig, OAuth2, OrderBy, Proxy, RateLimit, Retry, Timeouts, Tls};
 pub use secret::Secret;
 pub use settings::{Destination, Environment, Limits, Settings};
+pub use url::{Address, Scheme};
 
 use std::collections::BTreeMap;
 
