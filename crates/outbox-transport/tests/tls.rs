@@ -74,7 +74,7 @@ async fn a_certificate_for_another_host_is_refused() {
 async fn an_expired_certificate_is_refused() {
     let papers = Papers::new();
     let receiver = serving(&papers.expired("localhost"), None).await;
-    assert_refused(&way_with(&receiver, &papers.trusted()).send("CTL-1").await, "server-certificate-refused");
+    assert_refused(&way_with(&receiver, &papers.trusted()).send("CTL-1").await, "server-certificate-expired");
 }
 
 #[tokio::test]

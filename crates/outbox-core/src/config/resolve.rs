@@ -53,7 +53,7 @@ pub(super) fn resolve_destination(
         scheme: address.scheme,
         auth,
         headers: written.headers,
-        tls: resolve_tls(&key, written.tls.unwrap_or_default())?,
+        tls: resolve_tls(&key, written.tls.unwrap_or_default(), address.scheme)?,
         proxy,
         processing_ids: written.processing_ids,
         enabled: written.enabled.unwrap_or(true),
@@ -127,7 +127,7 @@ fn resolve_proxy(key: &str, written: Proxy, environment: &Environment) -> Result
     Ok(Proxy { url: written.url, auth })
 }
 
-fn resolve_tls(key: &impl Fn(&str) -> String, tls: Tls) -> Result<Tls, OutboxError> {
+fn resolve_tls(key: &impl Fn(&str) -> String, tls: Tls, scheme: Scheme) -> Result<Tls, OutboxError> {
     if tls.cert_file.is_some() != tls.key_file.is_some() {
         return Err(wrong(&key("tls"), "needs `certFile` and `keyFile` together"));
     }
@@ -137,6 +137,11 @@ fn resolve_tls(key: &impl Fn(&str) -> String, tls: Tls) -> Result<Tls, OutboxErr
     // An empty list reads like "no pins" and would have to mean "no receiver".
     if tls.pins.as_ref().is_some_and(Vec::is_empty) {
         return Err(wrong(&key("tls.pins"), "is empty; leave it out, or name at least one key"));
+    }
+    for (name, is_set) in [("tls.pins", tls.pins.is_some()), ("tls.serverName", tls.server_name.is_some())] {
+        if is_set && !scheme.is_tls() {
+            return Err(wrong(&key(name), "has no meaning without TLS: the address is not https:// or mllps://"));
+        }
     }
     Ok(tls)
 }
@@ -284,7 +289,9 @@ mod tests {
     }
 
     #[test]
-    fn pins_that_name_no_key_are_refused() {
+    fn pins_and_a_server_name_that_would_check_nothing_are_refused() {
         assert_names(r#"{"url":"https://x.example/","tls":{"pins":[]}}"#, "tls.pins");
+        assert_names(r#"{"url":"http://127.0.0.1/","tls":{"pins":["sha256/x"]}}"#, "tls.pins");
+        assert_names(r#"{"url":"mllp://127.0.0.1","tls":{"serverName":"x"}}"#, "tls.serverName");
     }
 }

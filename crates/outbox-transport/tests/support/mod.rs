@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use outbox_core::acknowledgement::{Asked, Seen, Verdict, judge};
 use outbox_core::config::{Destination, Environment, Settings, read};
 use outbox_core::error::OutboxError;
+use outbox_core::hl7::AckCondition;
 use outbox_core::message::Body;
 use outbox_core::transport::{Delivery, Parcel, Transport};
 use outbox_receiver::{Receiver, ReceiverConfig};
@@ -84,10 +85,19 @@ pub(crate) fn refused(rest: Value) -> OutboxError {
 impl Way {
     /// Hands one message over and judges what was seen.
     pub(crate) async fn hand(&self, control_id: &str, body: impl Into<Vec<u8>>) -> Handed {
-        let parcel = Parcel { body: Body::new(body.into()), control_id: Arc::from(control_id) };
+        self.hand_asking(control_id, body, None).await
+    }
+
+    /// The same with an MSH-16.
+    pub(crate) async fn hand_asking(
+        &self,
+        control_id: &str,
+        body: impl Into<Vec<u8>>,
+        application_ack: Option<AckCondition>,
+    ) -> Handed {
+        let parcel = Parcel { body: Body::new(body.into()), control_id: Arc::from(control_id), application_ack };
         let Delivery { seen, bytes_sent } = soon(self.transport.deliver(parcel)).await;
-        let asked =
-            Asked { control_id, application_ack: None, earlier_indeterminate: false, now: SystemTime::UNIX_EPOCH };
+        let asked = Asked { control_id, application_ack, earlier_indeterminate: false, now: SystemTime::UNIX_EPOCH };
         let verdict = judge(&seen, &asked, &self.destination.policy);
         Handed { seen, bytes_sent, verdict }
     }
