@@ -115,8 +115,8 @@ pub struct Tls {
     pub cert_file: Option<String>,
     /// PEM file of the client certificate's key.
     pub key_file: Option<String>,
-    /// `sha256/BASE64` of public keys (the DER of SubjectPublicKeyInfo, as in RFC 7469); the receiver's own certificate must
-    /// have one of them, besides being valid.
+    /// `sha256/BASE64` of public keys (the DER of `SubjectPublicKeyInfo`, as in RFC 7469); the receiver's own certificate
+    /// must have one of them, besides being valid.
     pub pins: Option<Vec<String>>,
     /// The name that the receiver's certificate must be for, and that is told in the handshake; default the host of the URL.
     pub server_name: Option<String>,
