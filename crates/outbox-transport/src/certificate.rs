@@ -48,7 +48,7 @@ impl Expiry {
     }
 }
 
-/// The SHA-256 of a public key, as SubjectPublicKeyInfo (RFC 7469, 2.4).
+/// The SHA-256 of a public key, as `SubjectPublicKeyInfo` (RFC 7469, 2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pin([u8; SHA256_OUTPUT_LEN]);
 

@@ -43,10 +43,8 @@ pub(crate) fn of_exchange(error: &hyper::Error, complete: bool) -> Seen {
 
 /// The same over MLLP.
 pub(crate) fn of_mllp(error: &io::Error, complete: bool) -> Seen {
-    let lost = || match complete {
-        true => Seen::NoAnswer { fault: "connection-lost" },
-        false => Seen::NotDelivered { fault: "connection-lost" },
-    };
+    let fault = "connection-lost";
+    let lost = || if complete { Seen::NoAnswer { fault } } else { Seen::NotDelivered { fault } };
     refusal(error).unwrap_or_else(lost)
 }
 

@@ -26,10 +26,9 @@ impl Proxy {
     /// `key` is where the proxy is configured, `target` where it is asked to connect us.
     pub(crate) fn new(key: &str, configured: &Configured, target: &Address) -> Result<Self, OutboxError> {
         let Address { host, port, .. } = Address::read(&format!("{key}.url"), &configured.url)?;
-        let to = match target.host.contains(':') {
-            true => format!("[{}]:{}", target.host, target.port),
-            false => format!("{}:{}", target.host, target.port),
-        };
+        let is_v6 = target.host.contains(':');
+        let host_of_target = if is_v6 { format!("[{}]", target.host) } else { target.host.clone() };
+        let to = format!("{host_of_target}:{}", target.port);
         let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
         if let Some(auth) = &configured.auth {
             request.extend_from_slice(b"Proxy-Authorization: ");

@@ -40,7 +40,8 @@ fn assert_refused(handed: &Handed, fault: &'static str) {
 #[tokio::test]
 async fn a_self_signed_certificate_is_refused() {
     let own = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let receiver = serving(&Paper { cert: own.cert.pem(), key: own.signing_key.serialize_pem() }, None).await;
+    let receiver =
+        serving(&Paper { cert: own.cert.pem(), key: own.signing_key.serialize_pem(), pin: String::new() }, None).await;
     let handed = way_with(&receiver, &json!({})).send("CTL-1").await;
     assert_refused(&handed, "server-certificate-refused");
     assert_eq!(handed.bytes_sent, 0);

@@ -176,7 +176,7 @@ impl Actor {
             }
         };
         let text = String::from_utf8_lossy(&message);
-        self.id = text.split('|').nth(9).unwrap_or_default().to_owned();
+        text.split('|').nth(9).unwrap_or_default().clone_into(&mut self.id);
         Some(message)
     }
 }
