@@ -230,3 +230,39 @@ impl Problems {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, read};
+
+    fn health_with(expires_at: Option<i64>) -> Health {
+        let config = read(r#"{"destinations":{"d":{"url":"mllps://hl7.example"}}}"#, "the test").unwrap();
+        let settings = Settings::resolve(config, &Environment::default(), Path::new("/")).unwrap();
+        let certificates = expires_at.map(|at| (String::from("d"), Timestamp(at))).into_iter().collect();
+        let info = StoreInfo { disk_free_bytes: u64::MAX, ..StoreInfo::default() };
+        let now = Timestamp(1_900_000_000_000);
+        let (leader, trouble) = (None, None);
+        assess(&Facts { settings: &settings, info, records: &[], leader, leads: false, certificates, trouble, now })
+    }
+
+    fn words(health: &Health) -> Option<&str> {
+        let problem = health.problems.iter().find(|problem| problem.code == "certificate-expires")?;
+        Some(&problem.message)
+    }
+
+    #[test]
+    fn a_certificate_is_shown_and_its_end_is_a_problem_thirty_days_before() {
+        let now = 1_900_000_000_000;
+        assert_eq!(health_with(None).destinations["d"].certificate_expires_at, None);
+        let far = health_with(Some(now + 30 * DAY_MS));
+        assert_eq!(far.destinations["d"].certificate_expires_at, Some(Timestamp(now + 30 * DAY_MS)));
+        assert_eq!(words(&far), None);
+        let soon = health_with(Some(now + 30 * DAY_MS - 1));
+        assert!(words(&soon).is_some_and(|words| words.contains("`d`") && words.contains("expires in 29 days")));
+        assert_eq!(soon.status, HealthStatus::Degraded);
+        assert!(words(&health_with(Some(now - 1))).is_some_and(|words| words.contains("has expired")));
+    }
+}
