@@ -32,7 +32,8 @@ pub struct Delivery {
 /// The pending result of [`Transport::deliver`].
 pub type Delivering = Pin<Box<dyn Future<Output = Delivery> + Send>>;
 
-/// A way to one destination. It never retries and never follows a redirect: every resend is the dispatcher's decision.
+/// A way to one destination. It never follows a redirect, and never sends a message again that anybody can have taken: every
+/// such resend is the dispatcher's decision.
 pub trait Transport: Send + Sync {
     /// Makes one attempt, within the destination's own deadlines.
     fn deliver(&self, parcel: Parcel) -> Delivering;

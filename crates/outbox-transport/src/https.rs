@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Request, Uri};
-use outbox_core::acknowledgement::{Asked, Policy, Row, judge};
+use outbox_core::acknowledgement::{Asked, Outcome, Policy, Row, Seen, Verdict, judge};
 use outbox_core::clock::Timestamp;
 use outbox_core::config::{Address, Auth, Destination};
 use outbox_core::error::{OutboxError, code};
@@ -100,24 +100,27 @@ impl Way {
             let meter = link.meter.clone();
             let exchange = link.exchange(self.request(parcel, token), deadlines).await;
             if exchange.link.is_some() || !meter.is_untouched() {
-                return self.finish(exchange, meter.handed());
+                return self.finish(exchange, parcel, meter.handed());
             }
         }
         match Link::open(&self.connector, deadlines.total).await {
             Ok(link) => {
                 let meter = link.meter.clone();
                 let exchange = link.exchange(self.request(parcel, token), deadlines).await;
-                self.finish(exchange, meter.handed())
+                self.finish(exchange, parcel, meter.handed())
             }
             Err(seen) => Delivery { seen, bytes_sent: 0 },
         }
     }
 
-    fn finish(&self, exchange: Exchange, bytes_sent: u64) -> Delivery {
+    fn finish(&self, exchange: Exchange, parcel: &Parcel, bytes_sent: u64) -> Delivery {
         if let Some(link) = exchange.link {
             self.pool.put(link);
         }
-        Delivery { seen: exchange.seen, bytes_sent }
+        // An early refusal is an answer; but nobody can accept what has not left, and now it never will.
+        let is_early = !exchange.is_complete && judged(&exchange.seen, parcel).outcome == Outcome::Accepted;
+        let seen = if is_early { Seen::NotDelivered { fault: "answered-early" } } else { exchange.seen };
+        Delivery { seen, bytes_sent }
     }
 
     fn request(&self, parcel: &Parcel, token: Option<&Token>) -> Request<Bytes> {
@@ -135,11 +138,16 @@ impl Way {
 
 /// Whether the receiver turned the message away for its token; not when it says otherwise in an acknowledgement.
 fn is_unauthorized(delivery: &Delivery, parcel: &Parcel) -> bool {
+    judged(&delivery.seen, parcel).row == Row::Http401
+}
+
+/// What an answer comes to by the table alone.
+fn judged(seen: &Seen, parcel: &Parcel) -> Verdict {
     let asked = Asked {
         control_id: &parcel.control_id,
         application_ack: parcel.application_ack,
         earlier_indeterminate: false,
         now: SystemTime::UNIX_EPOCH,
     };
-    judge(&delivery.seen, &asked, &Policy::default()).row == Row::Http401
+    judge(seen, &asked, &Policy::default())
 }

@@ -41,6 +41,8 @@ pub(crate) struct Link {
 /// What came of one message on a link.
 pub(crate) struct Exchange {
     pub(crate) seen: Seen,
+    /// The kernel has the whole message.
+    pub(crate) is_complete: bool,
     /// The link, if it is free for the next message.
     pub(crate) link: Option<Link>,
 }
@@ -69,30 +71,31 @@ impl Link {
         self.meter.begin();
         let meter = self.meter.clone();
         let is_complete = || meter.handed() == length;
+        let lost = |seen| Exchange { seen, is_complete: is_complete(), link: None };
         let request = request.map(|bytes| CountedBody::new(bytes, meter.clone()));
         let mut answering = std::pin::pin!(self.sender.send_request(request));
         let answer = match timeout_at(deadlines.write(), self.wire.until(answering.as_mut(), &is_complete)).await {
             Ok(Some(answer)) => answer,
             Ok(None) => match timeout_at(deadlines.first_byte(), self.wire.along(answering)).await {
                 Ok(answer) => answer,
-                Err(_) => return Exchange { seen: deadlines.missed_answer(), link: None },
+                Err(_) => return lost(deadlines.missed_answer()),
             },
-            Err(_) => return Exchange { seen: fault::timeout(is_complete()), link: None },
+            Err(_) => return lost(fault::timeout(is_complete())),
         };
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return Exchange { seen: fault::of_exchange(&error, is_complete()), link: None },
+            Err(error) => return lost(fault::of_exchange(&error, is_complete())),
         };
         let (head, body) = answer.into_parts();
         let (body, truncated) = self.read(body, deadlines.total).await;
         let seen = seen(&Response::from_parts(head, ()), body, truncated);
         // A link that still has an unread answer or an unwritten message in it is of no use to the next one.
         if truncated || !is_complete() {
-            return Exchange { seen, link: None };
+            return lost(seen);
         }
         self.meter.end();
         let is_free = self.is_free();
-        Exchange { seen, link: is_free.then_some(self) }
+        Exchange { seen, is_complete: true, link: is_free.then_some(self) }
     }
 
     /// The body as far as it comes. Cut short by the limit, the deadline or the end of the connection it is still an answer:

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
+/// How often idle connections are looked at: one that its peer has closed must not stay half open until somebody needs it.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -66,12 +68,13 @@ impl<C: Idle> Pool<C> {
         }
     }
 
-    /// Takes out what has been idle too long; answers when to ask again.
+    /// Takes out what has been idle too long, and drops what its peer has closed or spoken on; answers when to ask again.
     fn expire(&self) -> (Vec<C>, Option<Instant>) {
         let mut kept = self.kept();
+        kept.links.retain_mut(|(link, _)| link.is_quiet());
         let alive = kept.links.iter().position(|(_, since)| since.elapsed() < self.idle).unwrap_or(kept.links.len());
         let expired = kept.links.drain(..alive).map(|(link, _)| link).collect();
-        let next = kept.links.first().map(|(_, since)| *since + self.idle);
+        let next = kept.links.first().map(|(_, since)| (*since + self.idle).min(Instant::now() + LOOK));
         kept.is_watched = next.is_some();
         (expired, next)
     }
@@ -79,7 +82,7 @@ impl<C: Idle> Pool<C> {
 
 /// Closes idle connections in time, and ends when there are none.
 async fn watch<C: Idle>(pool: Weak<Pool<C>>, idle: Duration) {
-    let mut next = Some(Instant::now() + idle);
+    let mut next = Some(Instant::now() + idle.min(LOOK));
     while let Some(at) = next {
         sleep_until(at).await;
         let Some(pool) = pool.upgrade() else { return };

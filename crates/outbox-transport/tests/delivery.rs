@@ -172,3 +172,27 @@ async fn a_kept_connection_that_the_receiver_closed_costs_nothing() {
         drop(stream);
     }
 }
+
+#[tokio::test]
+async fn an_acceptance_before_the_last_byte_is_none_and_a_refusal_then_counts() {
+    for (body, outcome) in [
+        (ack("CTL-1"), "unreachable"),
+        (String::new(), "unreachable"),
+        (ack("CTL-1").replace("MSA|AA", "MSA|AE"), "rejected"),
+    ] {
+        let answer = response("200 OK", "", body.as_bytes());
+        let peer = Peer::start(move |_, mut stream| {
+            let answer = answer.clone();
+            async move {
+                read_head(&mut stream).await;
+                tokio::io::AsyncWriteExt::write_all(&mut stream, &answer).await.unwrap();
+                // Held open, and not read: the rest of the message has nowhere to go.
+                std::future::pending::<()>().await;
+            }
+        })
+        .await;
+        let large = large_message("CTL-1", LARGE);
+        let handed = way_to(peer.addr, 10_000).hand("CTL-1", large).await;
+        assert_eq!(handed.outcome(), outcome, "{handed:?}");
+    }
+}

@@ -216,6 +216,23 @@ async fn a_connection_that_ended_while_idle_costs_nothing() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_that_the_peer_half_closes_is_closed_before_anybody_needs_it() {
+    let go = Arc::new(Notify::new());
+    let mut peer = peer(vec![vec![Step::Read, accept(Wire::Mllp), Step::Wait(Arc::clone(&go)), Step::HalfClose]]).await;
+    let way = mllp_way_to(peer.addr, 5_000);
+    assert_accepted_without_a_warning(&way.send("CTL-1").await);
+    assert!(matches!(peer.hear().await, Heard::Message(1, _)));
+    let began = std::time::Instant::now();
+    go.notify_one();
+    assert_eq!(peer.hear().await, Heard::Closed(1));
+    assert_eq!(peer.hear().await, Heard::Gone(1, false));
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(10),
+        "much sooner than it would have been closed for its age"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_for_another_message_is_read_past_and_its_connection_not_used_again() {
     let both = |id: &str| [framed(&ack("CTL-0")), framed(&ack(id))].concat();
     let peer = peer(vec![vec![Step::Read, Step::Say(Arc::new(both)), Step::Read], taking()]).await;
