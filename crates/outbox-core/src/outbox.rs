@@ -38,14 +38,16 @@ pub struct OutboxParts {
     pub connect: Connect,
 }
 
+type Ways = BTreeMap<Arc<str>, Arc<dyn Transport>>;
+
 /// An open outbox. Dropping it without [`Outbox::stop`] loses nothing: everything accepted is committed or refused.
 pub struct Outbox {
     settings: Arc<Settings>,
     store: Arc<dyn Store>,
     election: Arc<dyn Election>,
     clock: Arc<dyn Clock>,
-    /// The ways by name, to be asked about their certificates.
-    transports: Arc<BTreeMap<Arc<str>, Arc<dyn Transport>>>,
+    /// The ways by name, to be asked about their certificates; none after the end of delivery, which ends their connections.
+    transports: Mutex<Arc<Ways>>,
     dispatcher: Mutex<Option<Arc<Dispatcher>>>,
 }
 
@@ -75,7 +77,7 @@ impl Outbox {
             store,
             election,
             clock,
-            transports: Arc::new(transports),
+            transports: Mutex::new(Arc::new(transports)),
             dispatcher: Mutex::new(dispatcher),
         })
     }
@@ -201,7 +203,7 @@ impl Outbox {
         let dispatcher = self.dispatcher();
         let (store, settings) = (Arc::clone(&self.store), Arc::clone(&self.settings));
         let (election, clock) = (Arc::clone(&self.election), Arc::clone(&self.clock));
-        let transports = Arc::clone(&self.transports);
+        let transports = Arc::clone(&self.transports.lock().unwrap_or_else(PoisonError::into_inner));
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
@@ -225,7 +227,9 @@ impl Outbox {
     /// Answers whether every attempt ended. Blocks: never call it on a JS thread.
     pub fn drain(&self, timeout: Duration) -> bool {
         let dispatcher = self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        dispatcher.is_none_or(|dispatcher| dispatcher.stop(timeout))
+        let drained = dispatcher.is_none_or(|dispatcher| dispatcher.stop(timeout));
+        *self.transports.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        drained
     }
 
     /// Commits what was accepted and closes the store. Blocks likewise.
@@ -255,6 +259,6 @@ impl Outbox {
 /// Even a stop without patience lets the present group commit; with the default limit it still ends before PM2 kills.
 const CLOSE_MIN: Duration = Duration::from_millis(150);
 
-fn certificates(transports: &BTreeMap<Arc<str>, Arc<dyn Transport>>) -> BTreeMap<String, Timestamp> {
+fn certificates(transports: &Ways) -> BTreeMap<String, Timestamp> {
     transports.iter().filter_map(|(name, way)| Some((name.to_string(), way.certificate_expires_at()?))).collect()
 }

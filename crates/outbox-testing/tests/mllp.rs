@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use outbox_core::clock::SystemClock;
+use outbox_core::clock::{Clock, SystemClock};
 use outbox_core::config::{Environment, Settings, read};
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
 use outbox_core::event::{Observer, StatusChange};
@@ -17,6 +17,7 @@ use outbox_core::store::wait;
 use outbox_receiver::{Receiver, ReceiverConfig};
 use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
 use outbox_testing::messages::text;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -40,11 +41,12 @@ impl Observer for Ends {
     }
 }
 
-fn outbox(directory: &Path, runtime: &Runtime, url: &str) -> (Outbox, mpsc::Receiver<State>) {
+fn outbox(directory: &Path, runtime: &Runtime, url: &str, more: &Value) -> (Outbox, mpsc::Receiver<State>) {
     let path = directory.join("outbox.db");
     let timeouts = json!({ "totalMs": 500 });
     let retry = json!({ "scheduleMs": [5], "jitter": 0, "maxAttempts": 1000, "maxIndeterminate": 1000 });
-    let destination = json!({ "url": url, "concurrency": 4, "timeouts": timeouts, "retry": retry });
+    let mut destination = json!({ "url": url, "concurrency": 4, "timeouts": timeouts, "retry": retry });
+    destination.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let config = json!({ "path": path, "destinations": { "test": destination } }).to_string();
     let settings = Settings::resolve(read(&config, "the test").unwrap(), &Environment::default(), directory).unwrap();
     let clock = Arc::new(SystemClock);
@@ -62,6 +64,12 @@ fn outbox(directory: &Path, runtime: &Runtime, url: &str) -> (Outbox, mpsc::Rece
     (outbox.unwrap(), ends)
 }
 
+fn enqueue(outbox: &Outbox, control_id: &str, patient: &str) {
+    let message = text(control_id, patient).into_bytes();
+    let request = EnqueueRequest { message, source: Source::Text, options: EnqueueOptions::default() };
+    wait(|done| outbox.enqueue(vec![request], done)).unwrap();
+}
+
 /// Sends everything to a receiver that behaves so; answers its arrivals, when all have ended ACKNOWLEDGED.
 fn deliver(behaviour: &Value) -> Vec<outbox_receiver::Received> {
     let directory = tempfile::tempdir().unwrap();
@@ -70,12 +78,10 @@ fn deliver(behaviour: &Value) -> Vec<outbox_receiver::Received> {
     let config: ReceiverConfig = serde_json::from_value(config).unwrap();
     let receiver = runtime.block_on(Receiver::start(config)).unwrap();
     let url = format!("mllp://{}", receiver.mllp_addr().unwrap());
-    let (outbox, ends) = outbox(directory.path(), &runtime, &url);
+    let (outbox, ends) = outbox(directory.path(), &runtime, &url, &json!({}));
     for n in 0..EACH {
         for lane in 0..LANES {
-            let message = text(&format!("L{lane}-{n:04}"), &format!("PATIENT{lane}")).into_bytes();
-            let request = EnqueueRequest { message, source: Source::Text, options: EnqueueOptions::default() };
-            wait(|done| outbox.enqueue(vec![request], done)).unwrap();
+            enqueue(&outbox, &format!("L{lane}-{n:04}"), &format!("PATIENT{lane}"));
         }
     }
     for _ in 0..LANES * EACH {
@@ -135,4 +141,32 @@ fn a_receiver_that_misbehaves_gets_everything_in_order_and_is_believed_in_nothin
     let acknowledged: BTreeSet<_> =
         received.iter().filter(|one| one.answer == "AA").map(|one| one.control_id.clone()).collect();
     assert_eq!(acknowledged.len(), (LANES * EACH) as usize);
+}
+
+#[test]
+fn health_shows_when_the_receiver_s_certificate_expires_and_warns_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let now = SystemClock.now();
+    let mut params = CertificateParams::new(vec![String::from("localhost")]).unwrap();
+    params.not_after = (SystemTime::now() + Duration::from_secs(10 * 86_400)).into();
+    let key = KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap().pem();
+    let ca = directory.path().join("receiver.pem");
+    std::fs::write(&ca, &cert).unwrap();
+    let tls = json!({ "cert": cert, "key": key.serialize_pem() });
+    let config = json!({ "http": null, "mllp": "127.0.0.1:0", "tls": tls });
+    let config: ReceiverConfig = serde_json::from_value(config).unwrap();
+    let receiver = runtime.block_on(Receiver::start(config)).unwrap();
+    let url = format!("mllps://localhost:{}", receiver.mllp_addr().unwrap().port());
+    let (outbox, ends) = outbox(directory.path(), &runtime, &url, &json!({ "tls": { "caFile": ca } }));
+    let health = wait(|done| outbox.health(done)).unwrap();
+    assert_eq!(health.destinations["test"].certificate_expires_at, None, "nobody has been spoken to");
+    enqueue(&outbox, "L0-0001", "PATIENT0");
+    assert_eq!(ends.recv_timeout(PATIENCE).unwrap(), State::Acknowledged);
+    let health = wait(|done| outbox.health(done)).unwrap();
+    let at = health.destinations["test"].certificate_expires_at.expect("the certificate was seen");
+    assert!((9..=10).contains(&(now.until(at).as_secs() / 86_400)), "{}", at.to_iso());
+    assert!(health.problems.iter().any(|problem| problem.code == "certificate-expires"));
+    assert!(outbox.stop(PATIENCE));
 }

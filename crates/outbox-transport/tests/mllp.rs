@@ -254,6 +254,16 @@ async fn an_answer_without_an_id_counts_on_a_fresh_connection_only_and_each_mess
 }
 
 #[tokio::test]
+async fn an_answer_without_an_id_on_a_connection_that_carried_another_message_is_not_believed() {
+    let peer =
+        peer(vec![vec![Step::Read, accept(Wire::Mllp), Step::Read, say(framed(ACK_FOR_ANYTHING)), Step::Read]]).await;
+    let way = mllp_way_to(peer.addr, 300);
+    assert_accepted_without_a_warning(&way.send("CTL-1").await);
+    assert_no_answer(&way.send("CTL-2").await, "ACK_ID_DIFFERS");
+    assert_eq!(peer.connections(), 1);
+}
+
+#[tokio::test]
 async fn after_a_commit_acknowledgement_the_application_s_own_is_awaited_if_msh_16_asks_for_it() {
     let commit = |id: &str| framed(&ack(id).replace("MSA|AA", "MSA|CA"));
     let refuse = |id: &str| framed(&ack(id).replace("MSA|AA", "MSA|AE"));

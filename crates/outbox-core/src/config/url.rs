@@ -110,7 +110,7 @@ impl Address {
         Err(wrong(
             key,
             &format!(
-                "is plain {open}:// beyond loopback: patients' data would travel in the clear; use {sealed}://, or set `allowPlaintext` if the network is sealed by other means"
+                "is plain {open}:// beyond loopback: patients' data or credentials would travel in the clear; use {sealed}://, or set `allowPlaintext` if the network is sealed by other means"
             ),
         ))
     }
