@@ -11,10 +11,17 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 const UNKNOWN: i64 = i64::MAX;
 const PIN_PREFIX: &str = "sha256/";
 
-/// The end of a certificate's validity; `None` when it cannot be read.
-pub(crate) fn expires_at(der: &[u8]) -> Option<Timestamp> {
+/// The beginning and the end of a certificate's validity; `None` when it cannot be read.
+pub(crate) fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(Timestamp(certificate.validity().not_after.timestamp().saturating_mul(1_000)))
+    let validity = certificate.validity();
+    let of = |seconds: i64| Timestamp(seconds.saturating_mul(1_000));
+    Some((of(validity.not_before.timestamp()), of(validity.not_after.timestamp())))
+}
+
+/// The end alone.
+pub(crate) fn expires_at(der: &[u8]) -> Option<Timestamp> {
+    validity(der).map(|(_, end)| end)
 }
 
 /// When the certificates of one destination expire.

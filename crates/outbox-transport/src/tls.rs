@@ -19,6 +19,9 @@ use crate::verifier::Verifier;
 const FROM_1_2: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 const FROM_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
+/// The certificates of `caFile`.
+type Trusted = Vec<CertificateDer<'static>>;
+
 /// Whom a connection is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whom {
@@ -92,12 +95,13 @@ impl Source<'_> {
         builder: ConfigBuilder<ClientConfig, WantsVerifier>,
         provider: Arc<CryptoProvider>,
     ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, OutboxError> {
-        let usual = self.usual(provider)?;
+        let (usual, trusted) = self.usual(provider)?;
         let (pins, expiry) = match self.whom {
             Whom::Receiver => (self.pins()?, Arc::clone(&self.expiry)),
             Whom::TokenServer => (Vec::new(), Arc::default()),
         };
-        let verifier = Verifier { usual, pins, expiry };
+        let verifier = Verifier { usual, trusted, pins, expiry };
+        // It only adds to the usual checks, but for a certificate that is itself configured.
         Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
     }
 
@@ -108,21 +112,24 @@ impl Source<'_> {
         })
     }
 
-    fn usual(&self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, OutboxError> {
+    fn usual(&self, provider: Arc<CryptoProvider>) -> Result<(Arc<dyn ServerCertVerifier>, Trusted), OutboxError> {
         let Some(path) = &self.destination.tls.ca_file else {
             let verifier = PlatformVerifier::new(provider).map_err(|_| {
                 self.wrong("tls.caFile", "is not set, and this system has no usable certificate authorities of its own")
             })?;
-            return Ok(Arc::new(verifier));
+            return Ok((Arc::new(verifier), Vec::new()));
         };
         let mut roots = RootCertStore::empty();
-        for certificate in self.certificates("tls.caFile", path)? {
+        let trusted = self.certificates("tls.caFile", path)?;
+        for certificate in &trusted {
             roots
-                .add(certificate)
+                .add(certificate.clone())
                 .map_err(|_| self.wrong("tls.caFile", "names a file with an unusable certificate"))?;
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(verifier.map_err(|_| self.wrong("tls.caFile", "names a file with unusable certificates"))?)
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|_| self.wrong("tls.caFile", "names a file with unusable certificates"))?;
+        Ok((verifier, trusted))
     }
 
     /// A client certificate that has expired would be refused at every handshake, and only by day and by the receiver.

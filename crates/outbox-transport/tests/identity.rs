@@ -67,6 +67,31 @@ async fn a_pin_does_not_stand_for_a_valid_chain() {
 }
 
 #[tokio::test]
+async fn a_self_signed_certificate_that_is_itself_configured_is_trusted_for_its_name_and_its_time() {
+    let papers = Papers::new();
+    let trusting = |paper: &Paper| json!({ "caFile": papers.file("own.pem", &paper.cert) });
+    let own = Papers::own("localhost", (2090, 1, 1));
+    let receiver = serving(&own, None).await;
+    for way in ways(&receiver, &trusting(&own)) {
+        assert!(way.send("CTL-1").await.verdict.acknowledged);
+        assert_eq!(way.transport.certificate_expires_at(), Timestamp::from_iso("2090-01-01T00:00:00Z"));
+    }
+    let same_name = Papers::own("localhost", (2090, 1, 1));
+    for way in ways(&receiver, &trusting(&same_name)) {
+        assert_refused(&way.send("CTL-1").await, "server-certificate-refused");
+    }
+    for (paper, fault) in [
+        (Papers::own("elsewhere.invalid", (2090, 1, 1)), "server-certificate-refused"),
+        (Papers::own("localhost", (2021, 1, 1)), "server-certificate-expired"),
+    ] {
+        let receiver = serving(&paper, None).await;
+        for way in ways(&receiver, &trusting(&paper)) {
+            assert_refused(&way.send("CTL-1").await, fault);
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_certificate_must_be_for_the_configured_server_name_instead_of_the_host() {
     let papers = Papers::new();
     let receiver = serving(&papers.server("hl7.receiver.invalid"), None).await;

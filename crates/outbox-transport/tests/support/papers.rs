@@ -65,6 +65,16 @@ impl Papers {
         self.issue(&params)
     }
 
+    /// Self-signed and marked as an authority, as `openssl req -x509` makes it.
+    pub(crate) fn own(name: &str, (year, month, day): (i32, u8, u8)) -> Paper {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
+        let key = KeyPair::generate().unwrap();
+        Paper { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem(), pin: String::new() }
+    }
+
     fn issue(&self, params: &CertificateParams) -> Paper {
         let key = KeyPair::generate().unwrap();
         let digest = ring::digest::digest(&ring::digest::SHA256, &key.subject_public_key_info());
