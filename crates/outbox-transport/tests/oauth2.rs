@@ -6,12 +6,18 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use outbox_core::acknowledgement::Seen;
+use outbox_receiver::{Receiver, ReceiverConfig, TlsConfig};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use support::papers::Papers;
 use support::peer::{Peer, Request, ack, read_request, response, write};
 use support::{Way, message, way};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
 /// What the token server answers to its n-th request, from 1.
 type Answers = fn(u64) -> (&'static str, String);
@@ -262,4 +268,43 @@ async fn those_who_waited_for_a_fetch_that_failed_share_its_failure_and_the_next
     }
     assert_eq!(pair.tokens.connections(), 1);
     assert!(way.hand("CTL-4", message("CTL-4")).await.verdict.acknowledged);
+}
+
+#[tokio::test]
+async fn the_token_server_is_held_to_the_same_authorities_but_not_to_the_receiver_s_key_and_name() {
+    let papers = Papers::new();
+    let (paper, other) = (papers.server("hl7.receiver.invalid"), papers.server("localhost"));
+    let tls = TlsConfig { cert: paper.cert.clone(), key: paper.key.clone(), client_ca: None };
+    let bearer = Some("token-1".to_owned());
+    let receiver = Receiver::start(ReceiverConfig { tls: Some(tls), bearer, ..ReceiverConfig::default() });
+    let receiver = receiver.await.unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(other.cert.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(other.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let server = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let tokens = Peer::start(move |_, stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            read_request(&mut stream).await;
+            stream.write_all(&response("200 OK", "", plain(1).1.as_bytes())).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    })
+    .await;
+    let way = |ca: Value| {
+        let token_url = format!("https://localhost:{}/token", tokens.addr.port());
+        let oauth2 = json!({ "tokenUrl": token_url, "clientId": "clinic", "clientSecret": "a-secret" });
+        let url = format!("https://localhost:{}/receive", receiver.http_addr().unwrap().port());
+        let mut tls = ca;
+        tls["pins"] = json!([paper.pin]);
+        tls["serverName"] = json!("hl7.receiver.invalid");
+        support::way(json!({ "url": url, "auth": { "oauth2": oauth2 }, "tls": tls }))
+    };
+    assert!(way(papers.trusted()).send("CTL-1").await.verdict.acknowledged);
+    let handed = way(Papers::new().trusted()).send("CTL-2").await;
+    assert_eq!(handed.seen, Seen::CertificateRefused { fault: "server-certificate-refused" });
+    assert_eq!(receiver.total(), 1);
 }

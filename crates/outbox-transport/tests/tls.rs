@@ -151,6 +151,8 @@ async fn versions_that_cannot_meet_are_a_fault_of_the_set_up() {
     let handed = way_by("localhost", old.addr.port(), &tls).send("CTL-2").await;
     assert_refused(&handed, "tls-version");
     assert_eq!(handed.bytes_sent, 0);
+    let url = format!("mllps://localhost:{}", old.addr.port());
+    assert_refused(&way(json!({ "url": url, "tls": tls })).send("CTL-2").await, "tls-version");
     let new = speaking(&version::TLS13, &server, None).await;
     assert!(way_by("localhost", new.addr.port(), &tls).send("CTL-3").await.verdict.acknowledged);
 }
