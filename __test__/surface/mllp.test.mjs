@@ -95,3 +95,15 @@ test('HTTP and MLLP destinations live side by side in one outbox', async (t) => 
   for (const { id } of deliveries) await reach(outbox, id, 'ACKNOWLEDGED')
   assert.deepEqual([(await web.received()).length, (await line.received()).length], [1, 1])
 })
+
+test('a proxy of the environment is not used', async (t) => {
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy']
+  for (const name of names) process.env[name] = 'http://127.0.0.1:9'
+  t.after(() => names.forEach((name) => delete process.env[name]))
+  const [web, line] = [await receiver(t), await mllp(t)]
+  for (const { url } of [web, line]) {
+    const outbox = await open(t, url)
+    const { id } = await outbox.enqueueHl7(hl7())
+    await reach(outbox, id, 'ACKNOWLEDGED')
+  }
+})

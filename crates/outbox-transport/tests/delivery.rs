@@ -196,3 +196,23 @@ async fn an_acceptance_before_the_last_byte_is_none_and_a_refusal_then_counts() 
         assert_eq!(handed.outcome(), outcome, "{handed:?}");
     }
 }
+
+#[tokio::test]
+async fn writing_and_the_wait_for_an_answer_have_deadlines_of_their_own() {
+    let deaf = Peer::start(|_, stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let url = format!("http://{}/receive", deaf.addr);
+    let timeouts = json!({ "writeMs": 200, "firstByteMs": 60_000, "totalMs": 60_000 });
+    let handed = way(json!({ "url": url, "timeouts": timeouts })).hand("CTL-1", large_message("CTL-1", LARGE)).await;
+    assert_eq!(handed.seen, Seen::NotDelivered { fault: "write-timeout" });
+
+    let silent = Peer::start(|_, mut stream| async move { read_to_end(&mut stream).await }).await;
+    let url = format!("http://{}/receive", silent.addr);
+    let timeouts = json!({ "writeMs": 60_000, "firstByteMs": 200, "totalMs": 60_000 });
+    let handed = way(json!({ "url": url, "timeouts": timeouts })).send("CTL-1").await;
+    assert_eq!(handed.seen, Seen::NoAnswer { fault: "first-byte-timeout" });
+    assert_eq!(handed.outcome(), "indeterminate");
+}
