@@ -330,8 +330,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// A watch on commits of any process.
     fn watch(&self) -> Result<Box<dyn ChangeWatch>, OutboxError>;
-    /// Whether writes have been refused since a failure of the disk, and why.
+    /// Whether writes are refused after a failure of the disk, until the file has been checked, and why.
     fn failed(&self) -> Option<String>;
+    /// How often that has happened: a dispatcher that finds more than before begins anew with what the file says.
+    fn failures(&self) -> u64;
     /// Commits what was accepted, refuses what comes later, and waits for both, at most `timeout`.
     fn close(&self, timeout: Duration);
 }

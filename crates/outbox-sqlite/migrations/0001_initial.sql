@@ -202,6 +202,12 @@ CREATE TABLE consumer (
   updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Room for what still happens to stored messages when the disk is full: its pages become free ones of the file.
+CREATE TABLE reserve (
+  n    INTEGER PRIMARY KEY,
+  room BLOB NOT NULL
+) STRICT;
+
 -- What persons ordered.
 CREATE TABLE action (
   n       INTEGER PRIMARY KEY,

@@ -39,6 +39,19 @@ impl Failure {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
     }
 
+    /// For the log: a number or a code, no text of SQLite.
+    pub(crate) fn in_short(&self) -> String {
+        match self {
+            Self::Sqlite(error) => format!("SQLite {}", error.sqlite_error().map_or(0, |inner| inner.extended_code)),
+            Self::Refused(error) => error.code.to_owned(),
+        }
+    }
+
+    /// Whether the disk is full: nothing is wrong with the file, and it may go on later.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
+
     /// Whether the disk failed: after that nothing may be promised on this connection any more.
     pub(crate) fn is_disk_failure(&self) -> bool {
         matches!(self, Self::Sqlite(error) if matches!(

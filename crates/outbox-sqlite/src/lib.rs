@@ -10,6 +10,7 @@ mod connection;
 mod cursor;
 mod digest;
 mod error;
+mod file;
 mod filter;
 mod lock;
 mod read;

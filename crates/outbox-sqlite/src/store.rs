@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
@@ -18,17 +18,13 @@ use outbox_core::store::{
     TurnResult,
 };
 
-use crate::connection::{open_reader, open_writer};
-use crate::digest::Digests;
+use crate::connection::open_reader;
 use crate::error::Failure;
+use crate::file::{OpenFile, Room};
 use crate::read::{self, Readers};
 use crate::schema;
 use crate::watch::Watch;
-use crate::write::{Checkpointer, Failed, Writer, WriterHandle, reserve};
-
-/// The first opening of a file races with that of other processes; it is tried again this long.
-const OPEN_PATIENCE: Duration = Duration::from_secs(5);
-const OPEN_STEP: Duration = Duration::from_millis(20);
+use crate::write::{Failed, Writer, WriterHandle};
 
 /// How often each file is open in this process. The raw look at a file's header must not happen while it is open: closing
 /// any descriptor of a file drops the process's POSIX locks on it, and with them another process's commit can be lost.
@@ -58,34 +54,20 @@ impl SqliteStore {
     /// Opens or creates the file. Blocks: never call it on a JS thread.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OutboxError> {
         let open = OpenMark::set(path)?;
-        let began = Instant::now();
-        let mut connection = loop {
-            let opened =
-                open_writer(path).and_then(|mut connection| schema::migrate(&mut connection).map(|()| connection));
-            match opened {
-                Ok(connection) => break connection,
-                Err(failure) => {
-                    let error = failure.into_error();
-                    if error.code != outbox_core::error::code::ERR_STORE_BUSY || began.elapsed() > OPEN_PATIENCE {
-                        return Err(error);
-                    }
-                    std::thread::sleep(OPEN_STEP);
-                }
-            }
-        };
+        let file = OpenFile::open(path)?;
         let failed = Failed::default();
-        reserve(path, &connection).map_err(Failure::into_error)?;
+        let readers = Arc::new(Readers::start(path)?);
         let writer = Writer {
-            _checkpointer: Checkpointer::start(path, &mut connection).map_err(Failure::into_error)?,
-            digests: Digests::of(&connection).map_err(Failure::into_error)?,
-            connection,
+            path: path.to_owned(),
+            file: Some(file),
+            readers: Arc::clone(&readers),
+            room: Room::new(path),
             clock: Arc::clone(&options.clock),
             observer: options.observer,
             pending_max: options.pending_max,
-            failed: Arc::clone(&failed),
+            failed: failed.clone(),
         };
-        let readers = Arc::new(Readers::start(path).map_err(Failure::into_error)?);
-        let writer = WriterHandle::start(writer, Arc::clone(&failed))?;
+        let writer = WriterHandle::start(writer, failed.clone())?;
         Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
     }
 }
@@ -226,7 +208,11 @@ impl Store for SqliteStore {
     }
 
     fn failed(&self) -> Option<String> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failed.why()
+    }
+
+    fn failures(&self) -> u64 {
+        self.failed.count()
     }
 
     fn close(&self, timeout: Duration) {

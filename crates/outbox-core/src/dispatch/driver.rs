@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -40,8 +39,6 @@ pub(super) struct Driver {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bell: Arc<Bell>,
     pub(super) phase: watch::Receiver<Phase>,
-    /// Attempts going on in the whole dispatcher, for a stop to report.
-    pub(super) in_flight: Arc<AtomicU64>,
 }
 
 /// What a driver knows between two passes.
@@ -180,7 +177,6 @@ impl Driver {
             course.look_at = result.next_due.map(|due| now + self.clock.now().until(due));
         }
         course.bucket.take(result.claimed.len());
-        self.in_flight.fetch_add(result.claimed.len() as u64, Ordering::Relaxed);
         for claimed in result.claimed {
             let ticket = Ticket::of(&claimed);
             let handle = course.attempts.spawn(deliver(Arc::clone(&course.way.transport), claimed));
@@ -200,7 +196,6 @@ impl Driver {
             Ok(ended) => ended,
             Err(error) => (error.id(), panicked()),
         };
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let Some(ticket) = course.tickets.remove(&id) else { return };
         let seq = ticket.seq;
         let Course { breaker, way, .. } = &mut *course;

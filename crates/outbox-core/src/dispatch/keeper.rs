@@ -1,6 +1,7 @@
 //! The keeper: one thread per open outbox that stands for the lead, watches the file for other processes' commits while
 //! leading, and says "still here".
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::election::{Election, Leadership};
 use super::{Dispatching, Follow, Shared};
 use crate::clock::{Clock, Timestamp};
+use crate::error::{OutboxError, code};
 use crate::store::{ChangeWatch, wait};
 
 /// How soon a standby notices that the lead is free. The lock itself is free about a millisecond after its holder's death.
@@ -16,6 +18,8 @@ const STAND_EVERY: Duration = Duration::from_millis(200);
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 /// How often a change of the configuration is looked for, at most; it must hold within a second.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+/// How long a keeper that panicked waits before it stands again.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// A wall clock that is this far from where it should be has jumped.
 const JUMP_MIN_MS: i64 = 2_000;
@@ -38,23 +42,47 @@ pub(super) struct Keeper {
 /// What a leading keeper holds.
 struct Lead {
     leadership: Box<dyn Leadership>,
+    /// Failures of the store when it was taken.
+    failures: u64,
     last_beat: Instant,
     wall: WallCheck,
 }
 
 impl Keeper {
-    /// Runs until it is told to end. The lead, if held, is free when this returns.
+    /// Runs until it is told to end. The lead, if held, is free when this returns, and nothing is sent any more.
     pub(super) fn run(self) {
-        let mut lead: Option<Lead> = None;
+        loop {
+            // Outside of what may panic: the lock must not be free before the drivers have ended.
+            let mut lead: Option<Lead> = None;
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| self.rounds(&mut lead)));
+            if ended.is_ok() {
+                return;
+            }
+            self.shared.trouble(&OutboxError::plain(code::ERR_PANIC));
+            self.shared.halt();
+            drop(lead);
+            if !self.is_to_go_on(AFTER_PANIC) {
+                return;
+            }
+        }
+    }
+
+    fn rounds(&self, lead: &mut Option<Lead>) {
         let mut watch: Option<Box<dyn ChangeWatch>> = None;
         let mut follower = Follower { heard: true, looked: None };
         let dispatching = Dispatching(Arc::clone(&self.shared));
         loop {
-            if watch.is_none() {
-                watch = self.shared.store.watch().inspect_err(|error| self.shared.trouble(error)).ok();
-            }
-            if lead.is_none() {
-                lead = self.stand();
+            if self.is_unfit(lead.as_ref()) {
+                // What is in flight can neither be recorded nor trusted: whoever leads next begins with what the file says.
+                self.shared.halt();
+                (*lead, watch) = (None, None);
+            } else {
+                if watch.is_none() {
+                    watch = self.shared.store.watch().inspect_err(|error| self.shared.trouble(error)).ok();
+                }
+                if lead.is_none() {
+                    *lead = self.stand();
+                }
             }
             if self.heard(watch.as_mut()) {
                 follower.heard = true;
@@ -65,16 +93,29 @@ impl Keeper {
             if follower.is_time() {
                 (self.follow)(&dispatching);
             }
-            if let Some(lead) = &mut lead {
+            if let Some(lead) = lead {
                 self.beat(lead);
             }
-            let pause = if lead.is_some() { WATCH_EVERY } else { STAND_EVERY };
-            match self.orders.recv_timeout(pause) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => break,
+            if !self.is_to_go_on(if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }) {
+                return;
             }
         }
-        drop(lead);
+    }
+
+    /// Whether this process cannot dispatch now: its store has failed, or one of its drivers has.
+    fn is_unfit(&self, lead: Option<&Lead>) -> bool {
+        if self.shared.has_lost_a_driver() {
+            self.shared.trouble(&OutboxError::plain(code::ERR_PANIC));
+            return true;
+        }
+        // Also a failure that is over: what was claimed and not told may be in the file all the same.
+        let store = &self.shared.store;
+        store.failed().is_some() || lead.is_some_and(|lead| lead.failures != store.failures())
+    }
+
+    /// Waits; `false` when it is time to end.
+    fn is_to_go_on(&self, pause: Duration) -> bool {
+        matches!(self.orders.recv_timeout(pause), Err(RecvTimeoutError::Timeout))
     }
 
     /// Tries to take the lead, and begins to dispatch with it.
@@ -87,6 +128,7 @@ impl Keeper {
                 return None;
             }
         };
+        let failures = self.shared.store.failures();
         // Open claims belong to a dispatcher that is dead: nobody knows how far it came with them.
         let recovered = wait(|done| self.shared.store.recover(done)).and_then(|count| {
             wait(|done| self.shared.store.mend_due(done))?;
@@ -97,7 +139,7 @@ impl Keeper {
                 tracing::info!(open_claims = count, "this process dispatches now");
                 self.shared.begin();
                 let wall = WallCheck::new(self.clock.now());
-                Some(Lead { leadership, last_beat: Instant::now(), wall })
+                Some(Lead { leadership, failures, last_beat: Instant::now(), wall })
             }
             Err(error) => {
                 self.shared.trouble(&error);

@@ -15,7 +15,7 @@ mod keeper;
 pub mod rate;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -89,7 +89,6 @@ struct Shared {
     bells: BTreeMap<Arc<str>, Arc<Bell>>,
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
-    in_flight: Arc<AtomicU64>,
     drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     /// The last thing that went wrong in the keeper, for health.
     trouble: Mutex<Option<String>>,
@@ -113,7 +112,6 @@ impl Dispatcher {
             bells,
             phase: watch::channel(Phase::Running).0,
             leading: AtomicBool::new(false),
-            in_flight: Arc::default(),
             drivers: Mutex::default(),
             trouble: Mutex::default(),
         });
@@ -210,10 +208,28 @@ impl Shared {
                 clock: Arc::clone(&self.clock),
                 bell: Arc::clone(bell),
                 phase: self.phase.subscribe(),
-                in_flight: Arc::clone(&self.in_flight),
             };
             drivers.push(self.runtime.spawn(driver.run()));
         }
+    }
+
+    /// Ends every driver at once, whatever it has in flight: whoever leads next makes open claims attempts with an unknown
+    /// end. Nothing is sent any more when this returns.
+    fn halt(&self) {
+        self.leading.store(false, Ordering::Release);
+        let drivers = std::mem::take(&mut *self.drivers.lock().unwrap_or_else(PoisonError::into_inner));
+        self.runtime.block_on(async {
+            for driver in drivers {
+                driver.abort();
+                let _ = driver.await;
+            }
+        });
+    }
+
+    /// Whether a driver has ended although nobody told it to: by a panic.
+    fn has_lost_a_driver(&self) -> bool {
+        let drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.phase.borrow() == Phase::Running && drivers.iter().any(tokio::task::JoinHandle::is_finished)
     }
 
     fn reconfigure(&self, way: Way) {

@@ -28,17 +28,36 @@ type Question = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The pool of readers.
 pub(crate) struct Readers {
-    questions: Mutex<Option<Sender<Question>>>,
+    gate: Mutex<Gate>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Where questions go.
+enum Gate {
+    Open(Sender<Question>),
+    /// The disk failed, and the file is being checked.
+    Suspended,
+    Closed,
 }
 
 impl Readers {
     /// Opens the connections and starts their threads.
-    pub(crate) fn start(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn start(path: &Path) -> Result<Self, OutboxError> {
+        let readers = Self { gate: Mutex::new(Gate::Suspended), threads: Mutex::default() };
+        readers.resume(path)?;
+        Ok(readers)
+    }
+
+    /// Opens the connections again; not after [`Self::close`].
+    pub(crate) fn resume(&self, path: &Path) -> Result<(), OutboxError> {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*gate, Gate::Closed) {
+            return Ok(());
+        }
         let (questions, received) = unbounded();
         let mut threads = Vec::with_capacity(READERS);
         for n in 0..READERS {
-            let connection = open_reader(path)?;
+            let connection = open_reader(path).map_err(Failure::into_error)?;
             let received: Receiver<Question> = received.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("hl7-reader-{n}"))
@@ -48,7 +67,9 @@ impl Readers {
                 })?;
             threads.push(thread);
         }
-        Ok(Self { questions: Mutex::new(Some(questions)), threads: Mutex::new(threads) })
+        *self.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
+        *gate = Gate::Open(questions);
+        Ok(())
     }
 
     /// Asks; everything of one question sees the same state of the file.
@@ -57,8 +78,15 @@ impl Readers {
         question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
-        let questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(questions) = questions.as_ref() else { return done(Err(OutboxError::plain(code::ERR_STOPPED))) };
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let questions = match &*gate {
+            Gate::Open(questions) => questions,
+            closed => {
+                let why = if matches!(closed, Gate::Closed) { code::ERR_STOPPED } else { code::ERR_STORE_FAILED };
+                drop(gate);
+                return done(Err(OutboxError::plain(why)));
+            }
+        };
         let sent = questions.send(Box::new(move |connection| {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let transaction =
@@ -73,9 +101,22 @@ impl Readers {
         debug_assert!(sent.is_ok(), "the readers' threads live as long as the sender");
     }
 
+    /// Answers what was asked and closes the connections, until [`Self::resume`].
+    pub(crate) fn suspend(&self) {
+        self.shut(Gate::Suspended);
+    }
+
     /// Answers what was asked, then ends.
     pub(crate) fn close(&self) {
-        drop(self.questions.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.shut(Gate::Closed);
+    }
+
+    fn shut(&self, to: Gate) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*gate, Gate::Closed) {
+            *gate = to;
+        }
+        drop(gate);
         for thread in std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner)) {
             let _ = thread.join();
         }

@@ -6,14 +6,18 @@
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use outbox_core::error::{OutboxError, code};
 use rusqlite::Connection;
 
 use crate::connection::open_writer;
 use crate::error::Failure;
+use crate::file::is_short;
 
 /// Room set aside for the log: 2,000 pages.
 const RESERVED_BYTES: u64 = 8 << 20;
@@ -22,6 +26,9 @@ const STEP_PAGES: i32 = 500;
 /// Pages in the log at which the writer folds back what is left, so that the log begins anew within its reserved room.
 /// While a commit follows upon the other, the thread beside it never quite catches up.
 const FULL_PAGES: i32 = 1_700;
+/// What is in the log is folded back after so long at the latest, also when little comes: as long as it is only in the log,
+/// the file has still to grow for it.
+const REST: Duration = Duration::from_secs(1);
 /// Zeros that are written at once.
 const CHUNK: usize = 1 << 20;
 
@@ -42,14 +49,17 @@ impl Checkpointer {
     pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<Self, Failure> {
         let (orders, received) = sync_channel(1);
         let connection = open_writer(path)?;
+        let unfolded = Arc::new(AtomicBool::new(false));
+        let mark = Arc::clone(&unfolded);
         let thread = std::thread::Builder::new()
             .name(String::from("hl7-checkpoint"))
-            .spawn(move || fold_back(&connection, &received))
+            .spawn(move || fold_back(&connection, &received, &unfolded))
             .map_err(|error| {
                 OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
             })?;
         let (bell, mut told) = (orders.clone(), 0);
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: i32| {
+            mark.store(true, Ordering::Release);
             if pages < told {
                 told = 0;
             }
@@ -78,8 +88,14 @@ impl Drop for Checkpointer {
     }
 }
 
-fn fold_back(connection: &Connection, orders: &Receiver<Order>) {
-    while let Ok(Order::FoldBack) = orders.recv() {
+fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &AtomicBool) {
+    loop {
+        match orders.recv_timeout(REST) {
+            Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) if !unfolded.load(Ordering::Acquire) => continue,
+            Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
+        }
+        unfolded.store(false, Ordering::Release);
         // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
         // latest by the writer; the log keeps everything until then.
         let folded = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -95,6 +111,9 @@ fn fold_back(connection: &Connection, orders: &Receiver<Order>) {
 pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failure> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
+    if is_short(path) {
+        return Ok(());
+    }
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let grown = grow(Path::new(&log));
     connection.execute_batch("ROLLBACK")?;

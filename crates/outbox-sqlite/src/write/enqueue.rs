@@ -71,9 +71,9 @@ fn entry(now: Timestamp, message: &NewMessage) -> Entry<'static> {
 /// Stores one message, unless it is known.
 pub(crate) fn admit(unit: &mut Unit<'_>, ready: &Ready, entry: Entry<'_>) -> Result<Admitted, Failure> {
     let message = &ready.message;
-    if !unit.has_room()? {
-        let known = known(unit, ready)?;
-        return known.ok_or_else(|| OutboxError::plain(code::ERR_QUEUE_FULL).into());
+    if unit.is_short || !unit.has_room()? {
+        let full = if unit.is_short { code::ERR_DISK_FULL } else { code::ERR_QUEUE_FULL };
+        return known(unit, ready)?.ok_or_else(|| OutboxError::plain(full).into());
     }
     let seq = unit.newest()? + 1;
     let id = MessageId::new(unit.now, seq);

@@ -1,19 +1,21 @@
 //! The writer's thread: gather, begin, apply, commit, tell.
 
-use std::sync::{Arc, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, TryRecvError};
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError};
 use outbox_core::clock::Clock;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
 use rusqlite::Connection;
 
-use super::checkpoint::Checkpointer;
 use super::unit::Unit;
 use super::{Failed, Operation, Order};
-use crate::digest::Digests;
 use crate::error::Failure;
+use crate::file::{OpenFile, Room};
+use crate::read::Readers;
 
 /// Most operations of one transaction.
 const GROUP_MAX: usize = 1_024;
@@ -22,12 +24,17 @@ const LOOK_BEFORE_SLEEP: Duration = Duration::from_micros(120);
 /// A transaction stops taking further operations after this long: other processes wait for the write lock.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(8);
 
+/// The first pause before a file whose disk failed is opened again, and the longest.
+const REOPEN_FIRST: Duration = Duration::from_millis(250);
+const REOPEN_MAX: Duration = Duration::from_secs(30);
+
 /// The writer's own state; it lives on its thread.
 pub(crate) struct Writer {
-    /// Before the connection, which must be the last to be closed.
-    pub(crate) _checkpointer: Checkpointer,
-    pub(crate) connection: Connection,
-    pub(crate) digests: Digests,
+    pub(crate) path: PathBuf,
+    /// None after a failure of the disk.
+    pub(crate) file: Option<OpenFile>,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) room: Room,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) pending_max: u64,
@@ -36,10 +43,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Runs until told to end or until nobody can send any more.
-    pub(crate) fn run(self, orders: &Receiver<Order>) {
-        let mut left: Vec<Box<dyn Operation>> = Vec::new();
+    pub(crate) fn run(mut self, orders: &Receiver<Order>) {
+        // An empty group first: the file gets its reserve before anybody waits for a commit.
+        let mut left = self.guarded(Vec::new());
         let mut ending = false;
         loop {
+            if self.file.is_none() {
+                self.refuse(std::mem::take(&mut left));
+                ending = ending || !self.open_again(orders);
+            }
             let mut group = std::mem::take(&mut left);
             if group.is_empty() {
                 if ending {
@@ -57,7 +69,7 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            left = self.group(group);
+            left = self.guarded(group);
         }
         // Whoever sent after the end is told so; nobody waits in vain.
         while let Ok(Order::Run(operation)) = orders.try_recv() {
@@ -65,30 +77,41 @@ impl Writer {
         }
     }
 
+    /// A panic outside of any operation is a defect of ours: the group is refused, and the file is checked like after a
+    /// failure of the disk.
+    fn guarded(&mut self, group: Vec<Box<dyn Operation>>) -> Vec<Box<dyn Operation>> {
+        std::panic::catch_unwind(AssertUnwindSafe(|| self.group(group))).unwrap_or_else(|_| {
+            self.close_failed(code::ERR_PANIC.to_owned());
+            Vec::new()
+        })
+    }
+
     /// Commits a group; answers what did not fit into its time.
-    fn group(&self, mut group: Vec<Box<dyn Operation>>) -> Vec<Box<dyn Operation>> {
-        if let Some(why) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            finish(
-                group,
-                &Err(OutboxError::new(code::ERR_STORE_FAILED, format!("the outbox takes nothing more: {why}"))),
-            );
+    fn group(&mut self, mut group: Vec<Box<dyn Operation>>) -> Vec<Box<dyn Operation>> {
+        let Some(file) = &self.file else {
+            self.refuse(group);
             return Vec::new();
-        }
+        };
         for operation in &mut group {
-            operation.prepare(&self.digests);
+            operation.prepare(&file.digests);
         }
+        let is_short = self.room.is_short();
         let mut applied = 0;
-        let committed = self.transaction(&mut group, &mut applied);
+        let committed = self.transaction(file, is_short, &mut group, &mut applied);
+        self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve)| *has_reserve));
         match committed {
-            Ok(changes) => {
+            Ok((changes, _)) => {
                 let rest = group.split_off(applied);
                 finish(group, &Ok(()));
                 self.tell(changes);
                 rest
             }
             Err(failure) => {
+                if failure.is_disk_full() {
+                    self.room.found_full();
+                }
                 if failure.is_disk_failure() {
-                    self.poison(&failure);
+                    self.close_failed(failure.in_short());
                 }
                 finish(group, &Err(failure.into_error()));
                 Vec::new()
@@ -97,68 +120,70 @@ impl Writer {
     }
 
     /// Runs a group: without savepoints, and again with them if that left something untidy.
-    fn transaction(&self, group: &mut [Box<dyn Operation>], applied: &mut usize) -> Result<Vec<StatusChange>, Failure> {
-        if let Some(changes) = self.attempt(group, applied, false)? {
-            return Ok(changes);
+    fn transaction(
+        &self,
+        file: &OpenFile,
+        is_short: bool,
+        group: &mut [Box<dyn Operation>],
+        applied: &mut usize,
+    ) -> Result<Committed, Failure> {
+        let unit = || self.unit(file, is_short);
+        if let Some(committed) = attempt(file, &self.room, unit(), group, applied)? {
+            return Ok(committed);
         }
-        self.roll_back();
+        roll_back(&file.connection);
         *applied = 0;
-        let again = self.attempt(group, applied, true)?;
+        let again = attempt(file, &self.room, unit().careful(), group, applied)?;
         Ok(again.unwrap_or_default())
     }
 
-    /// One transaction; `None` when it must be given up for a careful one.
-    fn attempt(
-        &self,
-        group: &mut [Box<dyn Operation>],
-        applied: &mut usize,
-        careful: bool,
-    ) -> Result<Option<Vec<StatusChange>>, Failure> {
-        let began = Instant::now();
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    fn unit<'a>(&self, file: &'a OpenFile, is_short: bool) -> Unit<'a> {
         let observed = self.observer.as_ref().is_some_and(|observer| observer.listens());
-        let mut unit = Unit::new(&self.connection, self.clock.now(), &self.digests, observed, self.pending_max);
-        if careful {
-            unit = unit.careful();
-        }
-        for operation in group {
-            operation.apply(&mut unit);
-            *applied += 1;
-            if let Some(fatal) = unit.fatal.take() {
-                self.roll_back();
-                return Err(fatal);
-            }
-            if unit.untidy {
-                return Ok(None);
-            }
-            if began.elapsed() >= GROUP_TIME_MAX {
-                break;
-            }
-        }
-        let changes = unit.close().inspect_err(|_| self.roll_back())?;
-        if let Err(error) = self.connection.prepare_cached("COMMIT")?.execute([]) {
-            self.roll_back();
-            return Err(error.into());
-        }
-        Ok(Some(changes))
+        Unit::new(&file.connection, self.clock.now(), &file.digests, observed, self.pending_max, is_short)
     }
 
-    fn roll_back(&self) {
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("ROLLBACK")
-        {
-            tracing::error!(code = error.sqlite_error().map_or(0, |inner| inner.extended_code), "a rollback failed");
+    /// After a failed flush nothing may be promised any more: a repeated flush can succeed falsely. So every connection of
+    /// this process is closed, and the file is read through before it is trusted again.
+    fn close_failed(&mut self, why: String) {
+        tracing::error!(why, "the store failed; nothing is taken until the file has been checked");
+        self.failed.begin(why);
+        self.readers.suspend();
+        self.file = None;
+    }
+
+    /// Opens the file again as soon as it can be read through. Whoever asks meanwhile is refused at once. Answers whether to
+    /// go on.
+    fn open_again(&mut self, orders: &Receiver<Order>) -> bool {
+        let mut pause = REOPEN_FIRST;
+        loop {
+            let until = Instant::now() + pause;
+            loop {
+                match orders.recv_deadline(until) {
+                    Ok(Order::Run(operation)) => self.refuse(vec![operation]),
+                    Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return false,
+                    Err(RecvTimeoutError::Timeout) => break,
+                }
+            }
+            pause = (pause * 2).min(REOPEN_MAX);
+            match OpenFile::reopen(&self.path).and_then(|file| self.readers.resume(&self.path).map(|()| file)) {
+                Ok(file) => {
+                    tracing::warn!("the file has been checked and is in use again");
+                    self.file = Some(file);
+                    self.failed.end();
+                    return true;
+                }
+                Err(error) => {
+                    tracing::error!(code = error.code, "the file cannot be used yet");
+                    self.failed.go_on(error.code.to_owned());
+                }
+            }
         }
     }
 
-    /// After a failed flush nothing may be promised any more: a repeated flush can succeed falsely.
-    fn poison(&self, failure: &Failure) {
-        let why = match failure {
-            Failure::Sqlite(error) => format!("SQLite {}", error.sqlite_error().map_or(0, |inner| inner.extended_code)),
-            Failure::Refused(error) => error.code.to_owned(),
-        };
-        tracing::error!(why, "the disk failed; the outbox takes nothing more");
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    fn refuse(&self, group: Vec<Box<dyn Operation>>) {
+        let why = self.failed.why().unwrap_or_default();
+        let words = format!("the disk failed ({why}); nothing is taken until the file has been checked");
+        finish(group, &Err(OutboxError::new(code::ERR_STORE_FAILED, words)));
     }
 
     fn tell(&self, changes: Vec<StatusChange>) {
@@ -167,6 +192,50 @@ impl Writer {
         }
     }
 }
+
+/// One transaction; `None` when it must be given up for a careful one.
+fn attempt(
+    file: &OpenFile,
+    room: &Room,
+    mut unit: Unit<'_>,
+    group: &mut [Box<dyn Operation>],
+    applied: &mut usize,
+) -> Result<Option<Committed>, Failure> {
+    let began = Instant::now();
+    file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
+    for operation in group {
+        operation.apply(&mut unit);
+        *applied += 1;
+        if let Some(fatal) = unit.fatal.take() {
+            roll_back(&file.connection);
+            return Err(fatal);
+        }
+        if unit.untidy {
+            return Ok(None);
+        }
+        if began.elapsed() >= GROUP_TIME_MAX {
+            break;
+        }
+    }
+    let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
+    if let Err(error) = file.connection.prepare_cached("COMMIT")?.execute([]) {
+        roll_back(&file.connection);
+        return Err(error.into());
+    }
+    Ok(Some((changes, has_reserve)))
+}
+
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(code = error.sqlite_error().map_or(0, |inner| inner.extended_code), "a rollback failed");
+    }
+}
+
+/// The changes of a commit, and whether the file has its reserve after it.
+type Committed = (Vec<StatusChange>, Option<bool>);
 
 /// Waits for an order. A caller that awaits each message answers a commit with the next one within microseconds, and
 /// waking a sleeping thread costs more than that: so the thread looks for a moment before it sleeps.

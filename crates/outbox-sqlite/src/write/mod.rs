@@ -52,8 +52,32 @@ pub(crate) enum Order {
     End,
 }
 
-/// Why writes are refused for good, once they are.
-pub(crate) type Failed = Arc<Mutex<Option<String>>>;
+/// Why writes are refused, while they are, and how often that has happened.
+#[derive(Clone, Default)]
+pub(crate) struct Failed(Arc<Mutex<(Option<String>, u64)>>);
+
+impl Failed {
+    pub(crate) fn why(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn begin(&self, why: String) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = (Some(why), state.1 + 1);
+    }
+
+    fn go_on(&self, why: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(why);
+    }
+
+    fn end(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
+    }
+}
 
 /// The writer as callers see it.
 pub(crate) struct WriterHandle {
@@ -71,7 +95,7 @@ impl WriterHandle {
     }
 
     pub(crate) fn failed(&self) -> Option<String> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failed.why()
     }
 
     fn send(&self, operation: Box<dyn Operation>) {

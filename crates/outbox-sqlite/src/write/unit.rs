@@ -17,6 +17,7 @@ use crate::digest::Digests;
 use crate::error::Failure;
 
 /// What an operation may use.
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Unit<'a> {
     /// Inside the transaction.
     pub(crate) connection: &'a Connection,
@@ -28,6 +29,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) observed: bool,
     /// Most messages PENDING or HELD.
     pub(crate) pending_max: u64,
+    /// The disk's last room is kept for what happens to stored messages.
+    pub(crate) is_short: bool,
     /// PENDING and HELD together, once an operation asked.
     pending: Option<i64>,
     /// The highest `seq`, once an operation asked. A refused operation may leave a gap.
@@ -68,6 +71,7 @@ impl<'a> Unit<'a> {
         digests: &'a Digests,
         observed: bool,
         pending_max: u64,
+        is_short: bool,
     ) -> Self {
         Self {
             connection,
@@ -75,6 +79,7 @@ impl<'a> Unit<'a> {
             digests,
             observed,
             pending_max,
+            is_short,
             pending: None,
             newest: None,
             latest_change: None,
