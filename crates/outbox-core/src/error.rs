@@ -79,6 +79,12 @@ codes! {
         "Create the directory and give the application's user the right to write in it.";
     ERR_PATH_PERMISSION, Host, false, "The outbox file or its directory cannot be read or written.",
         "Give the application's user read and write permission on the directory and on the file with its -wal, -shm, .lock and .dispatcher companions.";
+    ERR_PATH_LINK, Caller, false, "The outbox file or a companion is a symbolic or a hard link: two names would lead to one file without knowing of each other's locks.",
+        "Point `path` at the file itself, in a directory that only the application writes to.";
+    ERR_PATH_NETWORK, Host, false, "The directory is on a network file system, which keeps neither locks nor flushes reliably.",
+        "Put the outbox on a local disk of the host that runs the application.";
+    ERR_SECOND_COPY, Caller, false, "Another copy of hl7-outbox in this process has the file open. Two SQLite libraries on one file in one process lose data.",
+        "Load the package once: look for two installed versions, or a bundled copy beside node_modules (withHl7Outbox keeps it out of the bundle).";
     ERR_NOT_AN_OUTBOX, Caller, false, "The file exists, and it is not an outbox file. It was not touched.",
         "Point `path` at another file; the outbox never takes over a file that it did not create.";
     ERR_SCHEMA_NEWER, Caller, false, "The file was written by a newer version of hl7-outbox that this one may not share it with.",

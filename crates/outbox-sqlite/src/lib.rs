@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod filter;
 mod lock;
+mod path;
 mod read;
 mod schema;
 mod store;

@@ -3,7 +3,7 @@
 //! The lock belongs to the process and ends with it, however it ends; a stopped process keeps it. So there is no lease
 //! to expire and no clock to trust. `flock` on Unix and `LockFileEx` on Windows, both through the standard library.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,8 @@ use outbox_core::clock::Timestamp;
 use outbox_core::dispatch::election::{Election, Leader, Leadership, Reading};
 use outbox_core::error::{OutboxError, code};
 use serde::{Deserialize, Serialize};
+
+use crate::path::{beside, open_lock as open};
 
 /// Stands for the lead of one outbox file.
 pub struct FileElection {
@@ -41,15 +43,6 @@ impl FileElection {
         };
         Self { lock: beside(".lock"), beat: beside(".dispatcher"), outbox: path.to_owned(), own: Arc::default() }
     }
-}
-
-fn open(path: &Path) -> Result<File, OutboxError> {
-    let mut options = OpenOptions::new();
-    // Never truncated: another process may be reading it.
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|_| OutboxError::plain(code::ERR_PATH_PERMISSION))
 }
 
 impl Election for FileElection {
@@ -103,9 +96,7 @@ fn consumer_lock(outbox: &Path, consumer: &str) -> PathBuf {
     let hash = ring::digest::digest(&ring::digest::SHA256, consumer.as_bytes());
     let mut word = [0; 8];
     word.copy_from_slice(&hash.as_ref()[..8]);
-    let mut name = outbox.as_os_str().to_owned();
-    name.push(format!(".reader-{:016x}", u64::from_be_bytes(word)));
-    PathBuf::from(name)
+    beside(outbox, &format!(".reader-{:016x}", u64::from_be_bytes(word)))
 }
 
 /// The lead; the lock is freed when this is dropped.

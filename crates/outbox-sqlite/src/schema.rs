@@ -27,14 +27,19 @@ pub(crate) const SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// behind `SCHEMA` until one cannot.
 const SCHEMA_NEEDED: u32 = 1;
 
-/// Refuses a file that exists and is not ours, by its first hundred bytes and without SQLite, which might recover or
-/// checkpoint a stranger's file. Must not run while this process has the file open: closing any descriptor of a file
-/// drops the process's POSIX locks on it.
-pub(crate) fn check_file(path: &Path) -> Result<(), OutboxError> {
+/// Refuses a path whose directory is missing.
+pub(crate) fn check_directory(path: &Path) -> Result<(), OutboxError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
         return Err(OutboxError::plain(code::ERR_PATH_DIRECTORY));
     }
+    Ok(())
+}
+
+/// Refuses a file that exists and is not ours, by its first hundred bytes and without SQLite, which might recover or
+/// checkpoint a stranger's file. Must not run while this process has the file open: closing any descriptor of a file
+/// drops the process's POSIX locks on it.
+pub(crate) fn check_file(path: &Path) -> Result<(), OutboxError> {
     let mut file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return create(path),

@@ -21,6 +21,7 @@ use outbox_core::store::{
 use crate::connection::open_reader;
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
+use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
 use crate::schema;
 use crate::watch::Watch;
@@ -28,7 +29,13 @@ use crate::write::{Failed, Writer, WriterHandle};
 
 /// How often each file is open in this process. The raw look at a file's header must not happen while it is open: closing
 /// any descriptor of a file drops the process's POSIX locks on it, and with them another process's commit can be lost.
-static OPEN: LazyLock<Mutex<HashMap<PathBuf, usize>>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Opened>>> = LazyLock::new(Mutex::default);
+
+/// A file that this copy of the library has open, and how often.
+struct Opened {
+    times: usize,
+    _only: OneCopy,
+}
 
 /// What a store is opened with.
 pub struct StoreOptions {
@@ -78,12 +85,17 @@ struct OpenMark(PathBuf);
 impl OpenMark {
     fn set(path: &Path) -> Result<Self, OutboxError> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if !open.contains_key(&key(path)) {
-            schema::check_file(path)?;
+        if let Some(opened) = open.get_mut(&key(path)) {
+            opened.times += 1;
+            return Ok(Self(key(path)));
         }
+        schema::check_directory(path)?;
+        check_place(path)?;
+        let only = OneCopy::take(path)?;
+        schema::check_file(path)?;
         // After the check the file exists, and its name can be made canonical.
         let key = key(path);
-        *open.entry(key.clone()).or_default() += 1;
+        open.insert(key.clone(), Opened { times: 1, _only: only });
         Ok(Self(key))
     }
 }
@@ -91,9 +103,9 @@ impl OpenMark {
 impl Drop for OpenMark {
     fn drop(&mut self) {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.0) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(opened) = open.get_mut(&self.0) {
+            opened.times -= 1;
+            if opened.times == 0 {
                 open.remove(&self.0);
             }
         }
@@ -188,11 +200,9 @@ impl Store for SqliteStore {
         self.readers.ask(
             move |connection| {
                 let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-                let mut wal = path.clone().into_os_string();
-                wal.push("-wal");
                 Ok(StoreInfo {
                     bytes: size(&path),
-                    wal_bytes: size(Path::new(&wal)),
+                    wal_bytes: size(&beside(&path, "-wal")),
                     disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX),
                     engine_version: rusqlite::version().to_owned(),
                     schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,

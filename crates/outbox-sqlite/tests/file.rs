@@ -281,3 +281,40 @@ fn the_lead_is_one_s_alone_until_it_is_dropped() {
     assert_eq!(two.leader(), None);
     assert!(two.try_lead(now).unwrap().is_some());
 }
+
+#[test]
+#[cfg(unix)]
+fn a_link_in_the_place_of_the_file_or_its_log_is_refused_and_what_it_leads_to_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = directory.path().join("elsewhere.db");
+    drop(open(&elsewhere).unwrap());
+    let before = std::fs::read(&elsewhere).unwrap();
+    let (soft, hard) = (directory.path().join("soft.db"), directory.path().join("hard.db"));
+    std::os::unix::fs::symlink(&elsewhere, &soft).unwrap();
+    assert_eq!(open(&soft).err().unwrap().code, code::ERR_PATH_LINK);
+    std::fs::hard_link(&elsewhere, &hard).unwrap();
+    assert_eq!(open(&hard).err().unwrap().code, code::ERR_PATH_LINK);
+    std::fs::remove_file(&hard).unwrap();
+    let own = directory.path().join("own.db");
+    std::os::unix::fs::symlink(&elsewhere, directory.path().join("own.db-wal")).unwrap();
+    assert_eq!(open(&own).err().unwrap().code, code::ERR_PATH_LINK);
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), before);
+    drop(open(&elsewhere).unwrap());
+}
+
+#[test]
+fn what_killed_processes_left_beside_the_file_is_swept_and_what_living_ones_hold_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let beside = |pid: u32| directory.path().join(format!("outbox.db.process-{pid}"));
+    for pid in [4_000_001, 4_000_002] {
+        std::fs::write(beside(pid), "").unwrap();
+    }
+    let living = std::fs::File::open(beside(4_000_002)).unwrap();
+    living.try_lock().unwrap();
+    let store = open(&path).unwrap();
+    assert!(!beside(4_000_001).exists() && beside(4_000_002).exists());
+    assert!(beside(std::process::id()).exists());
+    drop(store);
+    assert!(!beside(std::process::id()).exists());
+}

@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use crate::connection::open_writer;
 use crate::error::Failure;
 use crate::file::is_short;
+use crate::path::beside;
 
 /// Room set aside for the log: 2,000 pages.
 const RESERVED_BYTES: u64 = 8 << 20;
@@ -109,13 +110,11 @@ fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &Atomi
 /// Sets room aside for the log. Under the write lock nobody appends to it meanwhile, and zeros behind the last frame end the
 /// log for whoever reads it.
 pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failure> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     if is_short(path) {
         return Ok(());
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let grown = grow(Path::new(&log));
+    let grown = grow(&beside(path, "-wal"));
     connection.execute_batch("ROLLBACK")?;
     if let Err(error) = grown {
         // Only slower: the log grows as it is written.
