@@ -19,5 +19,5 @@ fn make(with: &Ingredients) -> Arc<dyn Store> {
 
 #[test]
 fn any_history_comes_to_what_the_promises_say() {
-    seeds::each(150, &histories(40), |history| run(&make, &history));
+    seeds::each(300, &histories(40), |history| run(&make, &history));
 }
