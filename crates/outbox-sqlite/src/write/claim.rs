@@ -85,6 +85,8 @@ pub(crate) fn claim(unit: &mut Unit<'_>, turn: &Turn, placed: i64) -> Result<Cla
         }
         // One that was put aside may have let the next of its lane to the front, and left room: look again.
         let put_aside = before + found - claims.claimed.len();
+        looked_at += put_aside;
+        claims.more |= put_aside > 0 && looked_at >= LOOKED_AT_MAX;
         if put_aside == 0 || claims.more {
             return Ok(claims);
         }

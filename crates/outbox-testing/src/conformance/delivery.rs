@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Clock;
-use outbox_core::message::{Expiry, Priority};
+use outbox_core::message::{Expiry, NewMessage, Priority};
 use outbox_core::state::State;
 use outbox_core::status::WaitingFor;
 use outbox_core::store::{Command, Turn, wait};
@@ -195,6 +195,30 @@ pub fn an_expired_message_holds_its_lane_where_dead_letters_do(make: Make<'_>) {
     assert_eq!(subject.message(first).failure.unwrap().reason, "expired");
     subject.retry(&[first], false);
     assert_eq!(subject.claim_one().id, first);
+}
+
+pub fn a_turn_that_puts_many_aside_lets_others_in_between(make: Make<'_>) {
+    const ALL: u32 = 3_000;
+    let subject = Subject::new(make, 10_000);
+    let expiring = |n| NewMessage { expires: Expiry::After(SOON), ..message(n, Some("P1")) };
+    subject.try_enqueue((0..ALL).map(expiring).collect()).unwrap();
+    subject.enqueue(message(ALL, Some("P1")));
+    // All of them stand in their lane, and all but the last expire together.
+    let first = subject.claim_one();
+    while subject.turn(Vec::new(), 10).more {}
+    subject.complete(vec![completion(&first, Outcome::Retry, subject.again(SOON))]);
+    subject.pass(SOON * 2);
+    let mut turns = 0;
+    let claimed = loop {
+        turns += 1;
+        let turn = subject.turn(Vec::new(), 10);
+        assert_eq!(turn.more, turn.claimed.is_empty(), "a turn that ends too early says so");
+        if let Some(claimed) = turn.claimed.into_iter().next() {
+            break claimed;
+        }
+    };
+    assert_eq!(claimed.control_id.as_ref(), "TEST003000");
+    assert!((2..20).contains(&turns), "{turns} turns");
 }
 
 pub fn expiry_counts_from_not_before_even_when_a_person_came_first(make: Make<'_>) {

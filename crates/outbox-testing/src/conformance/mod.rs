@@ -36,6 +36,7 @@ macro_rules! conformance {
             delivery: claims_come_in_the_order_in_which_messages_fell_due;
             delivery: an_urgent_message_waits_for_no_clock_that_jumped_back;
             delivery: an_expired_message_holds_its_lane_where_dead_letters_do;
+            delivery: a_turn_that_puts_many_aside_lets_others_in_between;
             delivery: expiry_counts_from_not_before_even_when_a_person_came_first;
             commands: a_retried_dead_letter_takes_its_old_place;
             commands: an_overtaken_message_is_left_unless_allowed;
