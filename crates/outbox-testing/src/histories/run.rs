@@ -7,8 +7,7 @@ use std::time::Duration;
 use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
 use outbox_core::message::NewMessage;
-use outbox_core::status::Changed;
-use outbox_core::store::{Admitted, By, Command, Done, Store, Turn, TurnResult, wait};
+use outbox_core::store::{By, Command, Done, Store, Turn, wait};
 use proptest::{prop_assert, prop_assert_eq};
 
 use super::Checked;
@@ -54,14 +53,8 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// Where the answer to a call arrives.
-enum Answer {
-    Enqueued(Receiver<Result<Vec<Admitted>, OutboxError>>),
-    Turned(Receiver<Result<TurnResult, OutboxError>>),
-    Ordered(Receiver<Result<Changed, OutboxError>>),
-    Replaced(Receiver<Result<Admitted, OutboxError>>),
-    TakenOver(Receiver<Result<u64, OutboxError>>),
-}
+/// Compares the answer to a call with the model.
+type Compare = Box<dyn FnOnce(&mut Model) -> Checked>;
 
 fn ask<T: Send + 'static>(operation: impl FnOnce(Done<T>)) -> Receiver<Result<T, OutboxError>> {
     let (tell, told) = sync_channel(1);
@@ -121,20 +114,13 @@ impl Course<'_> {
     /// Makes the calls at once, so that they share a transaction, and compares what came of each.
     fn calls(&mut self, calls: Vec<Call>) -> Checked {
         let gate = (calls.len() > 1).then(|| self.gate());
-        let answers: Vec<Answer> = calls.iter().map(|call| self.call(call.clone())).collect();
+        let compared: Vec<Compare> = calls.into_iter().map(|call| self.call(call)).collect();
         drop(gate);
-        let heard: Vec<_> = answers.into_iter().map(hear).collect();
+        // Answered after everything before it: what the store tells of changes is complete.
+        let last = wait(|done| self.store.enqueue(Box::new(|| Ok(Vec::new())), done));
+        prop_assert!(last.is_ok());
         self.tell()?;
-        for (call, heard) in calls.into_iter().zip(heard) {
-            match (call, heard) {
-                (Call::Enqueue(messages), Heard::Enqueued(answer)) => self.model.enqueued(&messages, answer)?,
-                (Call::Turn(turn), Heard::Turned(answer)) => self.model.turned(&turn, answer)?,
-                (Call::Order(command), Heard::Ordered(answer)) => self.model.ordered(&command, answer)?,
-                (Call::Replace(old, new), Heard::Replaced(answer)) => self.model.replaced(old, &new, answer)?,
-                (Call::TakeOver, Heard::TakenOver(answer)) => self.model.taken_over(answer)?,
-                _ => {}
-            }
-        }
+        compared.into_iter().try_for_each(|compare| compare(&mut self.model))?;
         let more: Vec<Line> = self.model.told.iter().map(Line::of).collect();
         prop_assert_eq!(more, Vec::new(), "changes that nobody made");
         Ok(())
@@ -151,19 +137,32 @@ impl Course<'_> {
         open
     }
 
-    fn call(&self, call: Call) -> Answer {
+    fn call(&self, call: Call) -> Compare {
         let by = By { actor: String::from("tester"), reason: None };
         let store = &self.store;
         match call {
             Call::Enqueue(messages) => {
-                Answer::Enqueued(ask(|done| store.enqueue(Box::new(move || Ok(messages)), done)))
+                let sent = messages.clone();
+                let told = ask(|done| store.enqueue(Box::new(move || Ok(sent)), done));
+                Box::new(move |model| model.enqueued(&messages, told.recv().unwrap()))
             }
-            Call::Turn(turn) => Answer::Turned(ask(|done| store.turn(turn, done))),
-            Call::Order(command) => Answer::Ordered(ask(|done| store.command(command, by, done))),
-            Call::Replace(old, new) => {
-                Answer::Replaced(ask(|done| store.replace(old, Box::new(move || Ok(vec![*new])), by, done)))
+            Call::Turn(turn) => {
+                let told = ask(|done| store.turn(turn.clone(), done));
+                Box::new(move |model| model.turned(&turn, told.recv().unwrap()))
             }
-            Call::TakeOver => Answer::TakenOver(ask(|done| store.recover(done))),
+            Call::Order(command) => {
+                let told = ask(|done| store.command(command.clone(), by, done));
+                Box::new(move |model| model.ordered(&command, told.recv().unwrap()))
+            }
+            Call::Replace(old, correction) => {
+                let sent = vec![correction.as_ref().clone()];
+                let told = ask(|done| store.replace(old, Box::new(move || Ok(sent)), by, done));
+                Box::new(move |model| model.replaced(old, &correction, told.recv().unwrap()))
+            }
+            Call::TakeOver => {
+                let told = ask(|done| store.recover(done));
+                Box::new(move |model| model.taken_over(told.recv().unwrap()))
+            }
         }
     }
 
@@ -222,24 +221,5 @@ impl Course<'_> {
             }
         }
         self.check()
-    }
-}
-
-/// An answer that has come.
-enum Heard {
-    Enqueued(Result<Vec<Admitted>, OutboxError>),
-    Turned(Result<TurnResult, OutboxError>),
-    Ordered(Result<Changed, OutboxError>),
-    Replaced(Result<Admitted, OutboxError>),
-    TakenOver(Result<u64, OutboxError>),
-}
-
-fn hear(answer: Answer) -> Heard {
-    match answer {
-        Answer::Enqueued(told) => Heard::Enqueued(told.recv().unwrap()),
-        Answer::Turned(told) => Heard::Turned(told.recv().unwrap()),
-        Answer::Ordered(told) => Heard::Ordered(told.recv().unwrap()),
-        Answer::Replaced(told) => Heard::Replaced(told.recv().unwrap()),
-        Answer::TakenOver(told) => Heard::TakenOver(told.recv().unwrap()),
     }
 }
