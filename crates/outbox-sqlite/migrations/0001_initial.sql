@@ -111,10 +111,12 @@ BEGIN
   SELECT RAISE(ABORT, 'the newest message stays, or its number would come twice');
 END;
 
--- How far a lane has come: a message before that position, put back, would overwrite newer data.
+-- How far a lane has come: the position that was delivered, and the highest `seq` of those that stood there one after another
+-- (a message and its corrections). What stands before that, put back, would overwrite newer data.
 CREATE TABLE lane (
   key       BLOB PRIMARY KEY,
-  delivered INTEGER NOT NULL
+  delivered INTEGER NOT NULL,
+  seq       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The bytes, apart from the row that changes with every step.

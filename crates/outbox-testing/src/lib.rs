@@ -1,6 +1,7 @@
 //! What the tests of this workspace share.
 //!
 //! - [`conformance`]: what every store must do, as cases that a store's own tests run one by one;
+//! - [`histories`]: random histories of a store against a model of what is promised;
 //! - [`subject`]: a store under test, spoken to as a thread that may wait;
 //! - [`clock`]: wall time that a test moves, backwards too;
 //! - [`messages`]: invented messages;
@@ -15,6 +16,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod histories;
 pub mod messages;
 pub mod network;
 pub mod subject;

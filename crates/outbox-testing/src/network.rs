@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use outbox_core::acknowledgement::Seen;
 use outbox_core::transport::{Delivering, Delivery, Parcel, Transport};
+use tokio::time::Instant;
 
 /// What the network does with one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +15,29 @@ pub enum Fate {
     Acknowledged,
     /// The receiver takes it, and the answer is lost.
     AnswerLost,
+    /// The bytes leave, and neither do they arrive nor does an answer.
+    Lost,
     /// The receiver is not reached.
     Unreachable,
     /// The receiver answers 500.
     ServerError,
+    /// The receiver asks for a rest of half a minute.
+    Throttled,
     /// The receiver refuses it for good.
     Refused,
+}
+
+/// An attempt that began.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The message.
+    pub control_id: String,
+    /// When, by the clock of the runtime.
+    pub at: Instant,
+    /// How many others were under way.
+    pub others: usize,
+    /// What was to become of it.
+    pub fate: Fate,
 }
 
 type Decide = dyn Fn(&str) -> (Fate, Duration) + Send + Sync;
@@ -27,7 +45,8 @@ type Decide = dyn Fn(&str) -> (Fate, Duration) + Send + Sync;
 /// A network under a test's control.
 pub struct Network {
     decide: Box<Decide>,
-    taken: Mutex<Vec<String>>,
+    taken: Mutex<Vec<(String, Instant)>>,
+    begun: Mutex<Vec<Begun>>,
     in_flight: Mutex<HashSet<String>>,
     lane_of: fn(&str) -> String,
     overlaps: Mutex<Vec<String>>,
@@ -42,6 +61,7 @@ impl Network {
         Arc::new(Self {
             decide: Box::new(decide),
             taken: Mutex::default(),
+            begun: Mutex::default(),
             in_flight: Mutex::default(),
             lane_of,
             overlaps: Mutex::default(),
@@ -50,7 +70,17 @@ impl Network {
 
     /// Control ids in the order in which the receiver took them, repeats included.
     pub fn taken(&self) -> Vec<String> {
+        self.arrivals().into_iter().map(|(control_id, _)| control_id).collect()
+    }
+
+    /// The same with the time of each.
+    pub fn arrivals(&self) -> Vec<(String, Instant)> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Attempts in the order in which they began.
+    pub fn begun(&self) -> Vec<Begun> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lanes of which two messages were under way at once; must be empty.
@@ -58,11 +88,29 @@ impl Network {
         self.overlaps.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn begin(&self, lane: &str) {
-        let fresh = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(lane.to_owned());
-        if !fresh {
-            self.overlaps.lock().unwrap_or_else(PoisonError::into_inner).push(lane.to_owned());
+    fn begin(self: &Arc<Self>, control_id: &str, fate: Fate) -> UnderWay {
+        let lane = (self.lane_of)(control_id);
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = in_flight.len();
+        if !in_flight.insert(lane.clone()) {
+            self.overlaps.lock().unwrap_or_else(PoisonError::into_inner).push(lane.clone());
         }
+        drop(in_flight);
+        let begun = Begun { control_id: control_id.to_owned(), at: Instant::now(), others, fate };
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(begun);
+        UnderWay { network: Arc::clone(self), lane }
+    }
+}
+
+/// An attempt that is under way until this is dropped, cut short or not.
+struct UnderWay {
+    network: Arc<Network>,
+    lane: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.network.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.lane);
     }
 }
 
@@ -74,14 +122,15 @@ impl Transport for NetworkTransport {
         let network = Arc::clone(&self.0);
         Box::pin(async move {
             let control_id = parcel.control_id.to_string();
-            let lane = (network.lane_of)(&control_id);
             let (fate, delay) = (network.decide)(&control_id);
-            network.begin(&lane);
-            tokio::time::sleep(delay).await;
+            let _under_way = network.begin(&control_id, fate);
+            // Half of it on the way there: who is cut short on the way back has delivered.
+            tokio::time::sleep(delay / 2).await;
             if matches!(fate, Fate::Acknowledged | Fate::AnswerLost) {
-                network.taken.lock().unwrap_or_else(PoisonError::into_inner).push(control_id.clone());
+                let arrival = (control_id.clone(), Instant::now());
+                network.taken.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
             }
-            network.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&lane);
+            tokio::time::sleep(delay / 2).await;
             Delivery { seen: seen(fate, &control_id), bytes_sent: parcel.body.reveal().len() as u64 }
         })
     }
@@ -90,7 +139,7 @@ impl Transport for NetworkTransport {
 fn seen(fate: Fate, control_id: &str) -> Seen {
     let http = |status, body: String| Seen::Http {
         status,
-        retry_after: None,
+        retry_after: (fate == Fate::Throttled).then(|| String::from("30")),
         location: false,
         content_type: None,
         body: body.into_bytes(),
@@ -100,7 +149,8 @@ fn seen(fate: Fate, control_id: &str) -> Seen {
         Fate::Acknowledged => http(200, answer("AA", control_id)),
         Fate::Refused => http(200, answer("AE", control_id) + "ERR||PV1^1^7|103^Table value not found^HL70357|E\r"),
         Fate::ServerError => http(500, String::new()),
-        Fate::AnswerLost => Seen::NoAnswer { fault: "connection-lost" },
+        Fate::Throttled => http(503, String::new()),
+        Fate::Lost | Fate::AnswerLost => Seen::NoAnswer { fault: "connection-lost" },
         Fate::Unreachable => Seen::NotDelivered { fault: "connect-refused" },
     }
 }

@@ -88,15 +88,11 @@ impl Subject {
 
     /// A driver's turn.
     pub fn turn(&self, completions: Vec<Completion>, claim: u32) -> TurnResult {
-        let turn = Turn {
-            destination: Arc::from(DESTINATION),
-            completions,
-            given_back: Vec::new(),
-            claim,
-            avoid: None,
-            expires: None,
-            indeterminate_max: 10,
-        };
+        self.turn_of(turn(completions, claim))
+    }
+
+    /// A driver's turn, in full.
+    pub fn turn_of(&self, turn: Turn) -> TurnResult {
         wait(|done| self.store.turn(turn, done)).unwrap()
     }
 
@@ -138,6 +134,17 @@ impl Subject {
         self.command(Command::Cancel { filter: by_ids(ids) })
     }
 
+    /// Stores a correction in the place of a message.
+    pub fn replace(&self, id: MessageId, correction: NewMessage) -> MessageId {
+        self.try_replace(id, correction).unwrap().id
+    }
+
+    /// A correction that may be refused.
+    pub fn try_replace(&self, id: MessageId, correction: NewMessage) -> Result<Admitted, OutboxError> {
+        let by = By { actor: String::from("tester"), reason: None };
+        wait(|done| self.store.replace(id, Box::new(move || Ok(vec![correction])), by, done))
+    }
+
     /// One message that is known to exist.
     pub fn message(&self, id: MessageId) -> MessageView {
         wait(|done| self.store.message(MessageRef::Id(id), done)).unwrap().unwrap()
@@ -175,6 +182,20 @@ impl Subject {
     }
 }
 
+/// A turn that ends attempts and claims at most so many.
+pub fn turn(completions: Vec<Completion>, claim: u32) -> Turn {
+    Turn {
+        destination: Arc::from(DESTINATION),
+        completions,
+        given_back: Vec::new(),
+        claim,
+        avoid: None,
+        expires: None,
+        indeterminate_max: 10,
+        holds_lane: false,
+    }
+}
+
 /// A filter by ids.
 pub fn by_ids(ids: &[MessageId]) -> MessageFilter {
     MessageFilter { ids: Some(ids.iter().map(ToString::to_string).collect()), ..MessageFilter::default() }
@@ -200,6 +221,11 @@ pub fn completion(claimed: &Claimed, outcome: Outcome, next: Next) -> Completion
         next,
         holds_lane: false,
     }
+}
+
+/// The receiver refused it, and its lane waits for a person.
+pub fn held_up(claimed: &Claimed) -> Completion {
+    Completion { holds_lane: true, ..rejected(claimed) }
 }
 
 /// The receiver acknowledged it.

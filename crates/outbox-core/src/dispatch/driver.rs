@@ -127,6 +127,7 @@ impl Driver {
             avoid: course.probed,
             expires: destination.retry.expires,
             indeterminate_max: destination.retry.indeterminate_max,
+            holds_lane: destination.holds_lane,
         };
         match self.turn(turn).await {
             Ok(result) => {

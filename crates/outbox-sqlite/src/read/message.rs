@@ -109,13 +109,16 @@ fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failur
         }
     }
     if !view.status.is_delivered() {
-        let delivered: Option<i64> = connection
-            .prepare_cached("SELECT delivered FROM lane WHERE key = ?1")?
-            .query_row([&lane], |row| row.get(0))
-            .optional()?;
-        view.overtaken = delivered.is_some_and(|delivered| delivered > position);
+        view.overtaken = is_overtaken(connection, &lane, position, view.seq)?;
     }
     Ok(view)
+}
+
+/// Whether later messages of the lane were delivered; the correction of a message is later than the message.
+pub(crate) fn is_overtaken(connection: &Connection, lane: &LaneHash, position: i64, seq: i64) -> Result<bool, Failure> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM lane WHERE key = ?1 AND (delivered, seq) > (?2, ?3)")?
+        .exists(params![lane, position, seq])?)
 }
 
 /// The first of a lane that nobody has looked at: no index knows it, so only the nearest rows are searched.

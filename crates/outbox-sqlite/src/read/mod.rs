@@ -18,7 +18,7 @@ use crate::connection::open_reader;
 use crate::error::{Failure, translate};
 
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
-pub(crate) use self::message::{answer, attempts, content, list, message};
+pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
 pub(crate) use self::stats::{destinations, patches, stats};
 
 /// Connections that read at the same time.

@@ -85,6 +85,8 @@ pub(crate) fn claim(unit: &mut Unit<'_>, turn: &Turn, placed: i64) -> Result<Cla
         }
         // One that was put aside may have let the next of its lane to the front, and left room: look again.
         let put_aside = before + found - claims.claimed.len();
+        looked_at += put_aside;
+        claims.more |= put_aside > 0 && looked_at >= LOOKED_AT_MAX;
         if put_aside == 0 || claims.more {
             return Ok(claims);
         }
@@ -174,9 +176,12 @@ pub(crate) fn place_until(
             if lane_is_occupied(unit, new.lane.as_ref())? {
                 wait_in_lane(unit, &new)?;
             } else {
+                // The clock may have jumped back since it was stored.
                 unit.connection
-                    .prepare_cached("UPDATE message SET place = 'front', rank = priority WHERE seq = ?1")?
-                    .execute([new.seq])?;
+                    .prepare_cached(
+                        "UPDATE message SET place = 'front', rank = priority, due_at = min(due_at, ?2) WHERE seq = ?1",
+                    )?
+                    .execute([new.seq, unit.now.0])?;
             }
         }
     }
@@ -254,16 +259,16 @@ fn claim_one(unit: &mut Unit<'_>, turn: &Turn, seq: i64) -> Result<Option<Claime
         .query_row([seq], |row| Candidate::read(seq, row))?;
     if !unit.digests.is_body(candidate.claimed.body.reveal(), &candidate.digest) {
         tracing::error!(seq, "a stored message is damaged; it is not sent, and its lane waits");
-        put_aside(unit, &turn.destination, seq, Reason::Unreadable, "BODY_DAMAGED")?;
+        put_aside(unit, turn, seq, Reason::Unreadable, "BODY_DAMAGED")?;
         return Ok(None);
     }
     if candidate.has_expired(now, turn.expires) {
-        put_aside(unit, &turn.destination, seq, Reason::Expired, "EXPIRED")?;
+        put_aside(unit, turn, seq, Reason::Expired, "EXPIRED")?;
         return Ok(None);
     }
     if candidate.claimed.indeterminates >= turn.indeterminate_max {
         // A message whose sending kills the process never comes to the end of an attempt: it is stopped here.
-        put_aside(unit, &turn.destination, seq, Reason::Indeterminate, "TAKEN_OVER")?;
+        put_aside(unit, turn, seq, Reason::Indeterminate, "TAKEN_OVER")?;
         return Ok(None);
     }
     unit.connection
@@ -279,14 +284,8 @@ fn claim_one(unit: &mut Unit<'_>, turn: &Turn, seq: i64) -> Result<Option<Claime
 }
 
 /// Makes a dead letter of a message that cannot be sent. Bytes that are not those that were stored are never sent, and what
-/// came after them may depend on them: their lane waits for a person.
-fn put_aside(
-    unit: &mut Unit<'_>,
-    destination: &Arc<str>,
-    seq: i64,
-    reason: Reason,
-    code: &'static str,
-) -> Result<(), Failure> {
+/// came after them may depend on them: their lane waits for a person, whatever the destination says.
+fn put_aside(unit: &mut Unit<'_>, turn: &Turn, seq: i64, reason: Reason, code: &'static str) -> Result<(), Failure> {
     let sql = format!("SELECT {} FROM message WHERE seq = ?1", Standing::COLUMNS);
     let standing = unit.connection.prepare_cached(&sql)?.query_row([seq], Standing::read)?;
     let failure = MessageFailure {
@@ -296,6 +295,7 @@ fn put_aside(
         ack_code: None,
         err_codes: None,
     };
-    fail(unit, destination, &standing, standing.attempts, &failure, reason == Reason::Unreadable)?;
+    let barrier = turn.holds_lane || reason == Reason::Unreadable;
+    fail(unit, &turn.destination, &standing, standing.attempts, &failure, barrier)?;
     lane::settle_any(unit, standing.lane.as_ref())
 }

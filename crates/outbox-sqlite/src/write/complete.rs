@@ -44,7 +44,7 @@ pub(crate) fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: 
         .execute(params![standing.seq, attempts, doubt && record.counted, unit.now.0, doubt && !record.counted])?;
     match completion.next {
         // Withdrawn by a person while it was in flight, and the receiver did not take it.
-        _ if standing.cancel_requested => cancel(unit, destination, &standing)?,
+        _ if standing.cancel_requested => cancel(unit, destination, &standing, attempts)?,
         Next::Deliver { .. } => {}
         Next::Again { due, delay } => {
             again(unit, &standing, due, u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))?;
@@ -161,7 +161,7 @@ fn deliver(
             attempts
         ])?;
     if let Some(lane) = &standing.lane {
-        lane::delivered(unit, lane, standing.position)?;
+        lane::delivered(unit, lane, standing.position, standing.seq)?;
     }
     unit.moved(&standing.moved(destination, to, attempts, None))
 }

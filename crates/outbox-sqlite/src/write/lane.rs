@@ -25,11 +25,15 @@ pub(crate) fn settle(unit: &Unit<'_>, lane: &LaneHash) -> Result<(), Failure> {
         )?
         .query_row([lane], Stand::read)
         .optional()?;
-    let barrier: Option<i64> = connection
-        .prepare_cached("SELECT min(position) FROM message WHERE lane = ?1 AND place = 'barrier'")?
-        .query_row([lane], |row| row.get(0))?;
+    let barrier: Option<(i64, i64)> = connection
+        .prepare_cached(
+            "SELECT position, seq FROM message WHERE lane = ?1 AND place = 'barrier' ORDER BY position, seq LIMIT 1",
+        )?
+        .query_row([lane], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
     let first = [&front, &waiting].into_iter().flatten().min_by_key(|stand| (stand.position, stand.seq));
-    let first = first.filter(|first| barrier.is_none_or(|barrier| first.position < barrier)).map(|first| first.seq);
+    let before = |first: &&Stand| barrier.is_none_or(|barrier| (first.position, first.seq) < barrier);
+    let first = first.filter(before).map(|first| first.seq);
     if let Some(front) = front.filter(|front| first != Some(front.seq)) {
         connection.prepare_cached("UPDATE message SET place = 'waiting' WHERE seq = ?1")?.execute([front.seq])?;
     }
@@ -102,12 +106,13 @@ pub(crate) fn placed(unit: &Unit<'_>, destination: &str) -> Result<i64, Failure>
 }
 
 /// Remembers how far a lane has come.
-pub(crate) fn delivered(unit: &Unit<'_>, lane: &LaneHash, position: i64) -> Result<(), Failure> {
+pub(crate) fn delivered(unit: &Unit<'_>, lane: &LaneHash, position: i64, seq: i64) -> Result<(), Failure> {
     unit.connection
         .prepare_cached(
-            "INSERT INTO lane (key, delivered) VALUES (?1, ?2)
-             ON CONFLICT (key) DO UPDATE SET delivered = excluded.delivered WHERE excluded.delivered > delivered",
+            "INSERT INTO lane (key, delivered, seq) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET delivered = excluded.delivered, seq = excluded.seq
+             WHERE (excluded.delivered, excluded.seq) > (delivered, lane.seq)",
         )?
-        .execute(params![lane, position])?;
+        .execute(params![lane, position, seq])?;
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
             .execute(params![seq, now])?;
         if standing.cancel_requested {
             // Withdrawn by a person while it was in flight: whether the receiver has it is unknown, but it is not sent again.
-            cancel(unit, &Arc::from(destination.as_str()), standing)?;
+            cancel(unit, &Arc::from(destination.as_str()), standing, standing.attempts + 1)?;
             lane::settle_any(unit, standing.lane.as_ref())?;
         } else {
             enter(unit, destination, seq, standing.position, standing.lane.as_ref())?;

@@ -92,12 +92,17 @@ pub(crate) fn fail(
 }
 
 /// Withdraws a message that is not in flight any more.
-pub(crate) fn cancel(unit: &mut Unit<'_>, destination: &Arc<str>, standing: &Standing) -> Result<(), Failure> {
+pub(crate) fn cancel(
+    unit: &mut Unit<'_>,
+    destination: &Arc<str>,
+    standing: &Standing,
+    attempts: u32,
+) -> Result<(), Failure> {
     unit.connection
         .prepare_cached(
             "UPDATE message SET state = 'CANCELLED', place = NULL, due_at = NULL, failure_code = NULL, failure = NULL,
                                 cancel_requested = 0, updated_at = ?2 WHERE seq = ?1",
         )?
         .execute(params![standing.seq, unit.now.0])?;
-    unit.moved(&standing.moved(destination, State::Cancelled, standing.attempts, None))
+    unit.moved(&standing.moved(destination, State::Cancelled, attempts, None))
 }

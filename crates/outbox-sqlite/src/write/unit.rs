@@ -33,7 +33,7 @@ pub(crate) struct Unit<'a> {
     pub(crate) is_short: bool,
     /// PENDING and HELD together, once an operation asked.
     pending: Option<i64>,
-    /// The highest `seq`, once an operation asked. A refused operation may leave a gap.
+    /// The highest `seq`, once an operation asked.
     newest: Option<i64>,
     /// The number of the latest change, once it was asked for.
     latest_change: Option<i64>,
@@ -43,6 +43,9 @@ pub(crate) struct Unit<'a> {
     /// The present operation's part of both, dropped when it is refused.
     undo: Vec<(Arc<str>, &'static str, i64)>,
     changes_kept: usize,
+    /// Both numbers as they were before the present operation: cursors are made of them, and one that names what was taken
+    /// back would hide what comes under that number later.
+    numbers_kept: (Option<i64>, Option<i64>),
     /// Every operation has a savepoint of its own.
     careful: bool,
     /// An operation failed after it wrote, and there was no savepoint to go back to.
@@ -87,6 +90,7 @@ impl<'a> Unit<'a> {
             changes: Vec::new(),
             undo: Vec::new(),
             changes_kept: 0,
+            numbers_kept: (None, None),
             careful: false,
             untidy: false,
             fatal: None,
@@ -102,6 +106,7 @@ impl<'a> Unit<'a> {
     pub(super) fn guarded<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, OutboxError> {
         self.undo.clear();
         self.changes_kept = self.changes.len();
+        self.numbers_kept = (self.newest, self.latest_change);
         let written = self.connection.total_changes();
         let begun = if self.careful { self.savepoint("SAVEPOINT operation") } else { Ok(()) };
         let result = begun.and_then(|()| match std::panic::catch_unwind(AssertUnwindSafe(|| run(self))) {
@@ -148,6 +153,7 @@ impl<'a> Unit<'a> {
     /// Takes the present operation's part of the books back.
     fn forget(&mut self) {
         self.changes.truncate(self.changes_kept);
+        (self.newest, self.latest_change) = self.numbers_kept;
         for (destination, state, by) in std::mem::take(&mut self.undo) {
             self.count(&destination, state, -by);
         }

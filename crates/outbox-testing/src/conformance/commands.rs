@@ -10,7 +10,7 @@ use outbox_core::status::{MessageFilter, OneOrMany};
 use outbox_core::store::{By, Command, wait};
 
 use crate::messages::message;
-use crate::subject::{Make, Subject, accepted, completion, rejected};
+use crate::subject::{Make, Subject, accepted, by_ids, completion, held_up, rejected};
 
 pub fn a_retried_dead_letter_takes_its_old_place(make: Make<'_>) {
     let subject = Subject::new(make, 100);
@@ -151,6 +151,44 @@ impl MapStates for Vec<outbox_core::message::MessageId> {
     fn map_states(&self, subject: &Subject) -> Vec<State> {
         self.iter().map(|id| subject.state(*id)).collect()
     }
+}
+
+pub fn a_message_is_overtaken_by_its_own_correction(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let wrong = subject.enqueue(message(1, Some("P1")));
+    subject.complete(vec![rejected(&subject.claim_one())]);
+    subject.replace(wrong, message(2, Some("P1")));
+    subject.complete(vec![accepted(&subject.claim_one())]);
+    assert!(subject.message(wrong).overtaken, "the correction is newer, although it stands in the same place");
+    let changed = subject.retry(&[wrong], false);
+    assert_eq!((changed.count, changed.unchanged[0].code), (0, code::OVERTAKEN));
+}
+
+pub fn a_dead_letter_holds_only_what_comes_after_it(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let first = subject.enqueue(message(1, Some("P1")));
+    subject.enqueue(message(3, Some("P1")));
+    subject.complete(vec![held_up(&subject.claim_one())]);
+    assert!(subject.claim(10).is_empty(), "the lane waits for a person");
+    subject.replace(first, message(2, Some("P1")));
+    subject.complete(vec![held_up(&subject.claim_one())]);
+    assert!(subject.claim(10).is_empty(), "and again");
+    // The first one stands before its correction, which holds what comes later.
+    subject.retry(&[first], false);
+    let claimed = subject.claim_one();
+    assert_eq!(claimed.id, first);
+    subject.complete(vec![accepted(&claimed)]);
+    assert!(subject.claim(10).is_empty());
+}
+
+pub fn a_purge_lists_each_message_once(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let id = subject.enqueue(message(1, None));
+    let purge = || Command::Purge { filter: by_ids(&[id]) };
+    let changed = subject.command(purge());
+    assert_eq!((changed.changed, changed.unchanged.len()), (vec![id], 0));
+    let again = subject.command(purge());
+    assert_eq!((again.count, again.unchanged[0].code), (0, code::ERR_MESSAGE_ID));
 }
 
 pub fn a_command_by_filter_changes_exactly_what_matches(make: Make<'_>) {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Clock;
+use outbox_core::message::{Expiry, NewMessage, Priority};
 use outbox_core::state::State;
 use outbox_core::status::WaitingFor;
-use outbox_core::store::{Command, wait};
+use outbox_core::store::{Command, Turn, wait};
 
 use crate::messages::{DESTINATION, message};
-use crate::subject::{Make, Subject, accepted, completion, rejected};
+use crate::subject::{Make, Subject, accepted, completion, rejected, turn};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -170,4 +171,65 @@ pub fn claims_come_in_the_order_in_which_messages_fell_due(make: Make<'_>) {
     subject.pass(SOON);
     let order: Vec<_> = subject.claim(10).iter().map(|claimed| claimed.control_id.to_string()).collect();
     assert_eq!(order, ["TEST000002", "TEST000001"]);
+}
+
+pub fn an_urgent_message_waits_for_no_clock_that_jumped_back(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let mut urgent = message(1, None);
+    urgent.priority = Priority::Urgent;
+    subject.enqueue(urgent);
+    subject.with.clock.move_by(-86_400_000);
+    wait(|done| subject.store.mend_due(done)).unwrap();
+    assert_eq!(subject.claim_one().control_id.as_ref(), "TEST000001");
+}
+
+pub fn an_expired_message_holds_its_lane_where_dead_letters_do(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let mut first = message(1, Some("P1"));
+    first.expires = Expiry::After(SOON);
+    let first = subject.enqueue(first);
+    subject.enqueue(message(2, Some("P1")));
+    subject.pass(SOON * 2);
+    let turn = Turn { holds_lane: true, ..turn(Vec::new(), 10) };
+    assert!(subject.turn_of(turn).claimed.is_empty(), "what comes after it waits for a person");
+    assert_eq!(subject.message(first).failure.unwrap().reason, "expired");
+    subject.retry(&[first], false);
+    assert_eq!(subject.claim_one().id, first);
+}
+
+pub fn a_turn_that_puts_many_aside_lets_others_in_between(make: Make<'_>) {
+    const ALL: u32 = 3_000;
+    let subject = Subject::new(make, 10_000);
+    let expiring = |n| NewMessage { expires: Expiry::After(SOON), ..message(n, Some("P1")) };
+    subject.try_enqueue((0..ALL).map(expiring).collect()).unwrap();
+    subject.enqueue(message(ALL, Some("P1")));
+    // All of them stand in their lane, and all but the last expire together.
+    let first = subject.claim_one();
+    while subject.turn(Vec::new(), 10).more {}
+    subject.complete(vec![completion(&first, Outcome::Retry, subject.again(SOON))]);
+    subject.pass(SOON * 2);
+    let mut turns = 0;
+    let claimed = loop {
+        turns += 1;
+        let turn = subject.turn(Vec::new(), 10);
+        assert_eq!(turn.more, turn.claimed.is_empty(), "a turn that ends too early says so");
+        if let Some(claimed) = turn.claimed.into_iter().next() {
+            break claimed;
+        }
+    };
+    assert_eq!(claimed.control_id.as_ref(), "TEST003000");
+    assert!((2..20).contains(&turns), "{turns} turns");
+}
+
+pub fn expiry_counts_from_not_before_even_when_a_person_came_first(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let mut later = message(1, None);
+    later.not_before = Some(subject.with.clock.now().plus(SOON * 3));
+    later.expires = Expiry::After(SOON);
+    let id = subject.enqueue(later);
+    subject.retry(&[id], false);
+    let claimed = subject.claim_one();
+    subject.complete(vec![completion(&claimed, Outcome::Retry, subject.again(SOON * 2))]);
+    subject.pass(SOON * 2);
+    assert_eq!(subject.claim_one().id, id);
 }

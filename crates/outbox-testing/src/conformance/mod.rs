@@ -34,6 +34,10 @@ macro_rules! conformance {
             delivery: a_clock_that_jumped_back_delays_nothing_beyond_its_own_delay;
             delivery: a_paused_destination_gives_nothing_until_it_is_resumed;
             delivery: claims_come_in_the_order_in_which_messages_fell_due;
+            delivery: an_urgent_message_waits_for_no_clock_that_jumped_back;
+            delivery: an_expired_message_holds_its_lane_where_dead_letters_do;
+            delivery: a_turn_that_puts_many_aside_lets_others_in_between;
+            delivery: expiry_counts_from_not_before_even_when_a_person_came_first;
             commands: a_retried_dead_letter_takes_its_old_place;
             commands: an_overtaken_message_is_left_unless_allowed;
             commands: a_message_that_comes_back_waits_for_the_one_in_flight_and_precedes_the_rest;
@@ -43,6 +47,9 @@ macro_rules! conformance {
             commands: a_cancel_in_flight_holds_unless_the_receiver_accepts;
             commands: a_cancel_in_flight_holds_when_its_dispatcher_dies;
             commands: a_doubt_outlives_a_person_s_retry;
+            commands: a_message_is_overtaken_by_its_own_correction;
+            commands: a_dead_letter_holds_only_what_comes_after_it;
+            commands: a_purge_lists_each_message_once;
             commands: a_command_by_filter_changes_exactly_what_matches;
             commands: a_bulk_command_counts_exactly_and_lists_a_thousand;
             commands: a_command_without_an_actor_is_refused;
@@ -51,6 +58,8 @@ macro_rules! conformance {
             reading: every_filter_finds_what_it_names;
             reading: figures_count_what_is_there;
             reading: changes_are_heard_in_commit_order;
+            reading: a_change_counts_the_attempt_that_led_to_it;
+            reading: a_cursor_never_names_what_was_taken_back;
         }
     };
 }

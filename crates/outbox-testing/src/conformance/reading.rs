@@ -6,12 +6,13 @@ use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Clock;
 use outbox_core::error::code;
 use outbox_core::event::StatusChange;
+use outbox_core::message::NewMessage;
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter, OneOrMany};
-use outbox_core::store::wait;
+use outbox_core::store::{Command, wait};
 
 use crate::messages::message;
-use crate::subject::{Make, Subject, accepted, completion, rejected};
+use crate::subject::{Make, Subject, accepted, by_ids, completion, rejected, turn};
 
 pub fn attempts_and_answers_are_kept(make: Make<'_>) {
     let subject = Subject::new(make, 100);
@@ -144,4 +145,48 @@ pub fn changes_are_heard_in_commit_order(make: Make<'_>) {
     assert_eq!(wait(|done| subject.store.latest_cursor(done)).unwrap(), feed[5].0);
     let wrong = wait(|done| subject.store.changes(Some(String::from("x")), 1, done));
     assert_eq!(wrong.unwrap_err().code, code::ERR_CURSOR);
+}
+
+pub fn a_change_counts_the_attempt_that_led_to_it(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let ids: Vec<_> = (1..=2).map(|n| subject.enqueue(message(n, None))).collect();
+    let claimed = subject.claim(2);
+    subject.command(Command::Cancel { filter: by_ids(&ids) });
+    subject.complete(vec![rejected(&claimed[0])]);
+    subject.recover();
+    let told = wait(|done| subject.store.changes(None, 100, done)).unwrap();
+    let cancelled: Vec<_> = told.iter().filter(|change| change.to == State::Cancelled).collect();
+    assert_eq!(cancelled.len(), 2);
+    assert!(cancelled.iter().all(|change| change.attempts == subject.message(change.id).attempts));
+    assert!(cancelled.iter().all(|change| change.attempts == 1));
+}
+
+pub fn a_cursor_never_names_what_was_taken_back(make: Make<'_>) {
+    let subject = Subject::new(make, 3);
+    subject.enqueue(message(1, None));
+    let claimed = subject.claim_one();
+    let held = NewMessage { hold: true, ..message(2, None) };
+    let held = subject.enqueue(held);
+    // One transaction: the store is busy with the first call until all are there.
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let busy = move || opened.recv().map_or_else(|_| Ok(Vec::new()), |()| Ok(Vec::new()));
+    subject.store.enqueue(Box::new(busy), Box::new(|_| {}));
+    let (tell, told) = std::sync::mpsc::channel();
+    // The first of this call is written when the second is found to be one too many.
+    let full = tell.clone();
+    subject.store.enqueue(
+        Box::new(|| Ok(vec![message(1, None), message(3, None), message(4, None)])),
+        Box::new(move |result| full.send(result.map(drop)).unwrap()),
+    );
+    subject.store.turn(turn(vec![accepted(&claimed)], 0), Box::new(move |result| tell.send(result.map(drop)).unwrap()));
+    drop(open);
+    let results: Vec<_> = told.iter().map(|result| result.map_err(|error| error.code)).collect();
+    assert_eq!(results, [Err(code::ERR_QUEUE_FULL), Ok(())]);
+    let fresh = subject.enqueue(message(5, None));
+    subject.enqueue(message(1, None));
+    let heard = subject.with.ear.heard();
+    let accepted = heard.iter().find(|change| change.to == State::Acknowledged).unwrap();
+    let after = wait(|done| subject.store.changes(Some(accepted.cursor.clone()), 100, done)).unwrap();
+    assert_eq!(after.iter().map(|change| change.id).collect::<Vec<_>>(), [fresh], "nothing is hidden behind it");
+    assert_eq!(subject.state(held), State::Held);
 }

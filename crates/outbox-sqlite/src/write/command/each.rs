@@ -59,6 +59,8 @@ pub(super) fn for_each(
     act: impl Fn(&mut Unit<'_>, &Candidate) -> Result<Done, Failure>,
 ) -> Result<Changed, Failure> {
     let named = filter.ids.is_some() || filter.control_ids.is_some();
+    // Looked for before anything changes: what a purge removes was there.
+    let missing = missing(unit, filter)?;
     let mut changed = Changed::default();
     let mut after = 0;
     loop {
@@ -85,7 +87,8 @@ pub(super) fn for_each(
             }
         }
     }
-    missing(unit, filter, &mut changed)?;
+    let room = LISTED_MAX - changed.unchanged.len();
+    changed.unchanged.extend(missing.into_iter().take(room));
     Ok(changed)
 }
 
@@ -110,16 +113,17 @@ fn candidates(
 }
 
 /// Ids that name no message at all.
-fn missing(unit: &Unit<'_>, filter: &MessageFilter, changed: &mut Changed) -> Result<(), Failure> {
+fn missing(unit: &Unit<'_>, filter: &MessageFilter) -> Result<Vec<Unchanged>, Failure> {
+    let mut missing = Vec::new();
     for id in filter.ids.iter().flatten() {
         let parsed: MessageId = id.parse()?;
         let exists = unit
             .connection
             .prepare_cached("SELECT 1 FROM message WHERE seq = ?1 AND id = ?2 AND purged_at IS NULL")?
             .exists(params![parsed.seq(), parsed.as_bytes()])?;
-        if !exists && changed.unchanged.len() < LISTED_MAX {
-            changed.unchanged.push(Unchanged { id: id.clone(), code: code::ERR_MESSAGE_ID });
+        if !exists && missing.len() < LISTED_MAX {
+            missing.push(Unchanged { id: id.clone(), code: code::ERR_MESSAGE_ID });
         }
     }
-    Ok(())
+    Ok(missing)
 }

@@ -2,10 +2,11 @@
 
 use outbox_core::error::code;
 use outbox_core::state::State;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::each::{Candidate, Done};
 use crate::error::Failure;
+use crate::read::is_overtaken;
 use crate::write::lane;
 use crate::write::standing::Standing;
 use crate::write::turn::enter;
@@ -26,7 +27,7 @@ pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken:
     }
     unit.connection
         .prepare_cached(
-            "UPDATE message SET due_at = ?2, delay_ms = 0, manual = 1, fresh_at = ?2, updated_at = ?2 WHERE seq = ?1",
+            "UPDATE message SET due_at = ?2, delay_ms = 0, manual = 1, fresh_at = max(fresh_at, ?2), updated_at = ?2 WHERE seq = ?1",
         )?
         .execute(params![standing.seq, unit.now.0])?;
     if candidate.place.as_deref() == Some("deferred") {
@@ -74,7 +75,7 @@ fn pend(unit: &mut Unit<'_>, candidate: &Candidate, due: i64, manual: bool, dupl
     unit.connection
         .prepare_cached(
             "UPDATE message SET state = 'PENDING', place = ?3, rank = priority, due_at = ?2, delay_ms = 0, attempts = 0,
-                                manual = ?4, failure_code = NULL, failure = NULL, fresh_at = ?2, updated_at = ?6,
+                                manual = ?4, failure_code = NULL, failure = NULL, fresh_at = max(fresh_at, ?2), updated_at = ?6,
                                 possible_duplicate = possible_duplicate OR indeterminates > 0 OR ?5, indeterminates = 0
              WHERE seq = ?1",
         )?
@@ -86,10 +87,5 @@ fn pend(unit: &mut Unit<'_>, candidate: &Candidate, due: i64, manual: bool, dupl
 
 fn overtaken(unit: &Unit<'_>, standing: &Standing) -> Result<bool, Failure> {
     let Some(lane) = &standing.lane else { return Ok(false) };
-    let delivered: Option<i64> = unit
-        .connection
-        .prepare_cached("SELECT delivered FROM lane WHERE key = ?1")?
-        .query_row([lane], |row| row.get(0))
-        .optional()?;
-    Ok(delivered.is_some_and(|delivered| delivered > standing.position))
+    is_overtaken(unit.connection, lane, standing.position, standing.seq)
 }

@@ -38,7 +38,7 @@ pub(crate) fn replace(unit: &mut Unit<'_>, id: MessageId, correction: &Ready, by
     }
     let entry = entry(unit, &old, correction)?;
     // First out, then in: the correction takes the place that the old one leaves.
-    cancel(unit, &old.destination, &old.standing)?;
+    cancel(unit, &old.destination, &old.standing, old.standing.attempts)?;
     let admitted = admit(unit, correction, Entry { replaces: Some(&id), ..entry })?;
     unit.connection
         .prepare_cached("UPDATE message SET replaced_by = ?2 WHERE seq = ?1")?

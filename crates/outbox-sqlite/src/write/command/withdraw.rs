@@ -18,7 +18,7 @@ pub(super) fn cancel(unit: &mut Unit<'_>, candidate: &Candidate) -> Result<Done,
             .execute(params![standing.seq, unit.now.0])?;
         return Ok(Done::Changed);
     }
-    standing::cancel(unit, destination, standing)?;
+    standing::cancel(unit, destination, standing, standing.attempts)?;
     lane::settle_any(unit, standing.lane.as_ref())?;
     Ok(Done::Changed)
 }
@@ -48,7 +48,7 @@ pub(super) fn purge(unit: &mut Unit<'_>, candidate: &Candidate) -> Result<Done, 
     }
     let mut last = standing.state;
     if matches!(last, State::Pending | State::Held | State::Failed) {
-        standing::cancel(unit, destination, standing)?;
+        standing::cancel(unit, destination, standing, standing.attempts)?;
         lane::settle_any(unit, standing.lane.as_ref())?;
         last = State::Cancelled;
     }
