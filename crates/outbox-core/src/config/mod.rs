@@ -5,6 +5,7 @@
 
 mod destination;
 mod patch;
+mod retry;
 mod secret;
 mod settings;
 
