@@ -98,6 +98,8 @@ pub struct Turn {
     pub expires: Option<Duration>,
     /// Attempts with an unknown end before a message becomes a dead letter, whoever died meanwhile.
     pub indeterminate_max: u32,
+    /// If a message becomes a dead letter before it is sent: its lane waits for a person.
+    pub holds_lane: bool,
 }
 
 /// A lane without the patient: a keyed hash of the destination and the ordering key.

@@ -33,6 +33,7 @@ fn turn(completions: Vec<Completion>, claim: u32) -> Turn {
         avoid: None,
         expires: None,
         indeterminate_max: 10,
+        holds_lane: false,
     }
 }
 

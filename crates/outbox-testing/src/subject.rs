@@ -96,6 +96,7 @@ impl Subject {
             avoid: None,
             expires: None,
             indeterminate_max: 10,
+            holds_lane: false,
         };
         wait(|done| self.store.turn(turn, done)).unwrap()
     }

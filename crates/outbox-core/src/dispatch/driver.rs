@@ -130,6 +130,7 @@ impl Driver {
             avoid: course.probed,
             expires: destination.retry.expires,
             indeterminate_max: destination.retry.indeterminate_max,
+            holds_lane: destination.holds_lane,
         };
         match self.turn(turn).await {
             Ok(result) => {
@@ -254,7 +255,8 @@ impl Driver {
         self.store.note_destination(Arc::clone(&way.destination.name), state, reason, Box::new(|_| {}));
     }
 
-    /// Takes over what persons changed. A new rate begins with an empty bucket, so that a change cannot double it.
+    /// Takes over what persons changed. A new rate begins with an empty bucket, so that a change cannot double it. A destination
+    /// that rests is probed now: the change may be what it waited for.
     fn reconfigure(&mut self, course: &mut Course) {
         if !self.way.has_changed().unwrap_or(false) {
             return;
@@ -265,6 +267,8 @@ impl Driver {
         }
         tracing::info!(destination = %way.destination.name, "the configuration has changed");
         course.way = way;
+        course.breaker.nudge(Instant::now());
+        self.bell.ring_work();
     }
 
     /// Sleeps until an attempt ends, somebody rings, the phase changes, or it is time to look.

@@ -254,16 +254,16 @@ fn claim_one(unit: &mut Unit<'_>, turn: &Turn, seq: i64) -> Result<Option<Claime
         .query_row([seq], |row| Candidate::read(seq, row))?;
     if !unit.digests.is_body(candidate.claimed.body.reveal(), &candidate.digest) {
         tracing::error!(seq, "a stored message is damaged; it is not sent, and its lane waits");
-        put_aside(unit, &turn.destination, seq, Reason::Unreadable, "BODY_DAMAGED")?;
+        put_aside(unit, turn, seq, Reason::Unreadable, "BODY_DAMAGED")?;
         return Ok(None);
     }
     if candidate.has_expired(now, turn.expires) {
-        put_aside(unit, &turn.destination, seq, Reason::Expired, "EXPIRED")?;
+        put_aside(unit, turn, seq, Reason::Expired, "EXPIRED")?;
         return Ok(None);
     }
     if candidate.claimed.indeterminates >= turn.indeterminate_max {
         // A message whose sending kills the process never comes to the end of an attempt: it is stopped here.
-        put_aside(unit, &turn.destination, seq, Reason::Indeterminate, "TAKEN_OVER")?;
+        put_aside(unit, turn, seq, Reason::Indeterminate, "TAKEN_OVER")?;
         return Ok(None);
     }
     unit.connection
@@ -279,14 +279,8 @@ fn claim_one(unit: &mut Unit<'_>, turn: &Turn, seq: i64) -> Result<Option<Claime
 }
 
 /// Makes a dead letter of a message that cannot be sent. Bytes that are not those that were stored are never sent, and what
-/// came after them may depend on them: their lane waits for a person.
-fn put_aside(
-    unit: &mut Unit<'_>,
-    destination: &Arc<str>,
-    seq: i64,
-    reason: Reason,
-    code: &'static str,
-) -> Result<(), Failure> {
+/// came after them may depend on them: their lane waits for a person, whatever the destination says.
+fn put_aside(unit: &mut Unit<'_>, turn: &Turn, seq: i64, reason: Reason, code: &'static str) -> Result<(), Failure> {
     let sql = format!("SELECT {} FROM message WHERE seq = ?1", Standing::COLUMNS);
     let standing = unit.connection.prepare_cached(&sql)?.query_row([seq], Standing::read)?;
     let failure = MessageFailure {
@@ -296,6 +290,7 @@ fn put_aside(
         ack_code: None,
         err_codes: None,
     };
-    fail(unit, destination, &standing, standing.attempts, &failure, reason == Reason::Unreadable)?;
+    let holds_lane = turn.holds_lane || reason == Reason::Unreadable;
+    fail(unit, &turn.destination, &standing, standing.attempts, &failure, holds_lane)?;
     lane::settle_any(unit, standing.lane.as_ref())
 }
