@@ -94,6 +94,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
 /// Looks up who blocks it, and whether it was overtaken.
 fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failure> {
     let Found { mut view, lane, position, waits } = found;
+    view.overtaken = view.replaced_by.is_some() && !view.status.is_delivered();
     let Some(lane) = lane else { return Ok(view) };
     if waits {
         let front: Option<[u8; 16]> = connection
@@ -113,7 +114,7 @@ fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failur
             .prepare_cached("SELECT delivered FROM lane WHERE key = ?1")?
             .query_row([&lane], |row| row.get(0))
             .optional()?;
-        view.overtaken = delivered.is_some_and(|delivered| delivered > position);
+        view.overtaken |= delivered.is_some_and(|delivered| delivered > position);
     }
     Ok(view)
 }
