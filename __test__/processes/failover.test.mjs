@@ -152,3 +152,21 @@ test('ten applications killed at random moments while they enqueue lose nothing 
     seen.add(controlId)
   }
 })
+
+test('a message whose sending ends every process is stopped when its limit of doubts is reached', { timeout: 60_000 }, async (t) => {
+  const taker = await receiver(t, { rules: [{ when: { controlId: 'KILLER' }, answer: 'silent' }] })
+  const path = join(folder(t), 'outbox.db')
+  const looker = await lookAt(t, path, taker.url)
+  const settings = config(path, taker.url, { retry: { scheduleMs: [20], jitter: 0, maxIndeterminate: 2 } })
+  const { id } = await looker.enqueueHl7(hl7({ control: 'KILLER', patient: 'X-1' }))
+  const next = await looker.enqueueHl7(hl7({ control: 'NEXT', patient: 'X-1' }))
+  for (let n = 1; n <= 2; n++) {
+    const doomed = await startApp(t, settings)
+    await taker.until(n)
+    await doomed.kill()
+  }
+  await startApp(t, settings)
+  const failed = await reach(looker, id, 'FAILED')
+  assert.deepEqual([failed.failure.reason, failed.failure.code, failed.tries, failed.possibleDuplicate], ['indeterminate', 'TAKEN_OVER', 2, true])
+  await reach(looker, next.id, 'ACKNOWLEDGED')
+})
