@@ -183,6 +183,17 @@ test('of two readers of one name in a process one is active, and who only waited
   await third.return()
 })
 
+test('an outbox that is closed gives the names of its readers back, also of those that nobody goes on with', async (t) => {
+  const settings = config(join(folder(t), 'outbox.db'), 'http://127.0.0.1:9/', { enabled: false })
+  const first = await door.Outbox.open(settings)
+  await first.enqueueHl7(hl7({ control: 'LEFT' }))
+  await first.statusChanges({ consumer: 'left' })[Symbol.asyncIterator]().next()
+  await first.close()
+  const outbox = await door.Outbox.open(settings)
+  t.after(() => outbox.close({ timeoutMs: 0 }))
+  assert.equal((await take(outbox.statusChanges({ consumer: 'left' }), 1))[0].controlId, 'LEFT')
+})
+
 test('wrong arguments are refused when the reading begins', async (t) => {
   const outbox = await open(t, undefined, {}, { dispatch: false })
   const begin = (options) => () => outbox.statusChanges(options)[Symbol.asyncIterator]().next()
