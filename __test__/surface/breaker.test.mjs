@@ -38,11 +38,12 @@ test('an outage costs no attempt and two log lines, one when it begins and one w
 })
 
 test('five failures from three lanes are the destination’s: they are given back, and delivery goes on by itself', async (t) => {
-  const taker = await receiver(t, { rules: [{ when: { first: 5 }, answer: { type: 'status', status: 502 } }] })
+  const taker = await receiver(t, { answer: { type: 'status', status: 502 } })
   const outbox = await open(t, taker.url, { retry: { scheduleMs: [20], jitter: 0, maxAttempts: 3 } })
   const ids = []
   for (let n = 0; n < 5; n++) ids.push((await outbox.enqueueHl7(hl7({ patient: `F-${n}` }))).id)
   await resting(outbox, 'breaker-open')
+  await taker.behave({})
   await count(outbox, 'ACKNOWLEDGED', 5)
   for (const id of ids) {
     assert.equal((await outbox.getMessage(id)).attempts, 1)
