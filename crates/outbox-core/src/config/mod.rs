@@ -5,7 +5,6 @@
 
 mod destination;
 mod patch;
-mod retry;
 mod secret;
 mod settings;
 
