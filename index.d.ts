@@ -37,15 +37,23 @@ export interface OutboxConfig {
 }
 
 export interface DestinationConfig {
-  /** https://; http:// on loopback, elsewhere only with allowPlaintext. */
+  /** https://, mllps://; http:// and mllp:// on loopback, elsewhere only with allowPlaintext. Default port of MLLP: 2575. */
   url: string
-  /** A secret may be a reference to the environment: `env:MALAFFI_API_KEY`. */
-  auth?: { bearer: string } | { basic: { user: string; password: string } }
+  /** Of HTTP only. A secret may be a reference to the environment: `env:MALAFFI_API_KEY`. oauth2: the client credentials grant. */
+  auth?:
+    | { bearer: string }
+    | { basic: { user: string; password: string } }
+    | { oauth2: { tokenUrl: string; clientId: string; clientSecret: string; scope?: string } }
   /** Beside or instead of Content-Type and X-Message-Control-ID. `{MSH-10}` stands for the control id; an empty value leaves a default header out. */
   headers?: Record<string, string>
-  /** PEM files: authorities to trust instead of the system's, and a client certificate with its key. */
-  tls?: { caFile?: string; certFile?: string; keyFile?: string; minVersion?: '1.2' | '1.3' }
-  /** Permits http:// beyond loopback. */
+  /**
+   * PEM files: authorities to trust instead of the system's, and a client certificate with its key. pins: `sha256/BASE64` of the
+   * public keys of which the receiver's certificate must have one. serverName: the name that it must be for, instead of the host.
+   */
+  tls?: { caFile?: string; certFile?: string; keyFile?: string; pins?: string[]; serverName?: string; minVersion?: '1.2' | '1.3' }
+  /** The HTTP proxy (http://host:port) that connections go through by CONNECT. Absent: none; the environment is not asked. */
+  proxy?: { url: string; auth?: { bearer: string } | { basic: { user: string; password: string } } }
+  /** Permits http:// and mllp:// beyond loopback. */
   allowPlaintext?: boolean
   /** MSH-11 values this receiver may get; another is refused at enqueue (ERR_PROCESSING_ID). */
   processingIds?: string[]
@@ -55,8 +63,11 @@ export interface DestinationConfig {
   concurrency?: number
   /** Default 1 per second unless the url is loopback; null for none. */
   rateLimit?: { perSecond: number; burst?: number } | null
-  /** connectMs default 10,000; totalMs default 120,000: nobody waits for it, and shorter makes duplicates. */
-  timeouts?: { connectMs?: number; totalMs?: number }
+  /**
+   * connectMs (name, TCP, proxy, TLS) default 10,000; writeMs (until the last byte is handed over) default 60,000; firstByteMs (from
+   * then until an answer begins) default totalMs; totalMs default 120,000: nobody waits for it, and shorter makes duplicates.
+   */
+  timeouts?: { connectMs?: number; writeMs?: number; firstByteMs?: number; totalMs?: number }
   /** scheduleMs default 30 s, 1, 2, 5, 10, 30 min, 1 h (the last repeats); jitter default 0.2; maxAttempts default 12; maxIndeterminate default 10; expiresInMs default null. `exponential` instead of scheduleMs: firstMs, times factor (default 2), up to capMs. */
   retry?: {
     scheduleMs?: number[]

@@ -21,14 +21,14 @@ const after = [
   'IN1|1|BASIC^BASIC PLAN^LOCAL|INS001|SAMPLE INSURANCE COMPANY|PO BOX 1^^ABU DHABI^^00000^ARE||+97120000000|GRP77||||20260101|20261231|||SAMPLE^NOORA^K|SEL^SELF^HL70063|19880704|12 CORNICHE STREET^FLAT 4^ABU DHABI^^00000^ARE',
 ].join('\r')
 
-/** `count` messages as flat strings. Control ids never repeat, also between runs and processes. */
-export function messages(count) {
+/** `count` messages as flat strings, each of a patient of its own unless told otherwise. Control ids never repeat, also between runs and processes. */
+export function messages(count, patientOf = (run, n) => `${run}${n}`) {
   const run = randomBytes(5).toString('hex').toUpperCase()
   const made = Array.from({ length: count }, (_, n) => {
     const text = [
       `MSH|^~\\&|MF0000^MF0000|MF0000^MF0000|Rhapsody^MALAFFI|ADHIE|20260114093001+0400||ADT^A08^ADT_A01|${run}${String(n).padStart(8, '0')}|T|2.5.1|||AL|NE|ARE|UNICODE UTF-8`,
       evn,
-      `PID|1||${run}${n}^^^&MF0000||SAMPLE^NOORA^KHALID||19880704000000|F|||12 CORNICHE STREET^FLAT 4^ABU DHABI^^00000^ARE||+971500000000^PRN^CP||EN|M|MOS|V778812^^^&MF0000|784198800000000||||||||ARE`,
+      `PID|1||${patientOf(run, n)}^^^&MF0000||SAMPLE^NOORA^KHALID||19880704000000|F|||12 CORNICHE STREET^FLAT 4^ABU DHABI^^00000^ARE||+971500000000^PRN^CP||EN|M|MOS|V778812^^^&MF0000|784198800000000||||||||ARE`,
       family,
       after,
     ].join('\r')

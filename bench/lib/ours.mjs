@@ -115,11 +115,13 @@ export async function arrival({ folder, count, gapMs }) {
 }
 
 /** From the resumption of a destination with a backlog until all of it is acknowledged and recorded. */
-export async function delivery({ folder, count, concurrency, url }) {
+export async function delivery({ folder, count, concurrency, url, blocked = 0 }) {
   await open(folder, { url, concurrency, dispatch: true })
   await pauseDestination('bench', BY)
   // The driver learns of the pause before there is anything to claim.
   await sleep(200)
+  // One patient's messages, whose first the receiver puts off again and again.
+  for (const message of messages(blocked, () => 'BLOCKED')) await enqueueHl7(message)
   const list = messages(count)
   for (let at = 0; at < count; at += BATCH) await enqueueHl7Batch(list.slice(at, at + BATCH).map((message) => ({ message })))
   const began = performance.now()

@@ -85,11 +85,7 @@ async function arrival({ rounds, scale }) {
 }
 
 async function delivery({ rounds, scale }) {
-  const processes = new Processes()
-  try {
-    const cli = join(root, 'dist', 'cli', 'main.js')
-    const ready = (line) => /"(http:\/\/[^"]+)"/.exec(line)?.[1]
-    const { value: url } = await processes.start('the receiver', [cli, 'receiver', '--keep', 'counts', '--http', '127.0.0.1:0', '--json'], { ready })
+  return withReceiver([], async (url) => {
     const all = {}
     for (const concurrency of CONCURRENCIES) {
       const options = { count: 6_000 * scale, concurrency, url }
@@ -103,9 +99,36 @@ async function delivery({ rounds, scale }) {
       return row(`delivery, ${concurrency} at once`, spread(ours, '/s'), spread(peer, '/s'), times(ratioOf(raw[`ours${concurrency}`], raw[`peer${concurrency}`], rate)))
     })
     return { raw, rows }
+  })
+}
+
+/** One lane that does not move, with 200 messages behind its first, among 10,000 that do. */
+async function blocked({ rounds, scale }) {
+  return withReceiver(['--behaviour', JSON.stringify({ rules: [{ when: { patient: 'BLOCKED' }, answer: 'ar' }] })], async (url) => {
+    const options = { count: 10_000 * scale, concurrency: 32, url }
+    const raw = await interleaved(rounds, {
+      blocked: ['ours', 'delivery', { ...options, blocked: 200 }],
+      free: ['ours', 'delivery', options],
+    })
+    const rate = (each) => each.perSecond
+    const ratio = ratioOf(raw.blocked, raw.free, rate)
+    const goal = { text: '≥ 0.9 ×', reached: ratio >= 0.9 }
+    return { raw, rows: [row(`one blocked lane among ${options.count} (peer: none)`, spread(of(raw.blocked, rate), '/s'), spread(of(raw.free, rate), '/s'), times(ratio), goal)] }
+  })
+}
+
+/** Gives a stand-in receiver of its own, in another process. */
+async function withReceiver(more, use) {
+  const processes = new Processes()
+  try {
+    const cli = join(root, 'dist', 'cli', 'main.js')
+    const ready = (line) => /"(http:\/\/[^"]+)"/.exec(line)?.[1]
+    const args = [cli, 'receiver', '--keep', 'counts', '--http', '127.0.0.1:0', '--json', ...more]
+    const { value: url } = await processes.start('the receiver', args, { ready })
+    return await use(url)
   } finally {
     await processes.stopAll()
   }
 }
 
-export const parts = { enqueue, single, loop, arrival, delivery }
+export const parts = { enqueue, single, loop, arrival, delivery, blocked }

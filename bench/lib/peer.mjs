@@ -13,18 +13,19 @@ const WARM_UP = 200
 /** The columns of our message and its body in one row, and no index but the key: the least that such a table can cost. */
 const TABLE = `CREATE TABLE message (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, destination TEXT NOT NULL, control_id TEXT NOT NULL,
-  digest BLOB NOT NULL, message_type TEXT NOT NULL, lane BLOB, state TEXT NOT NULL, place TEXT, due_at INTEGER,
-  delay_ms INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
-  indeterminates INTEGER NOT NULL DEFAULT 0, attempts_max INTEGER, application_ack TEXT,
+  digest BLOB NOT NULL, message_type TEXT NOT NULL, lane BLOB, position INTEGER NOT NULL, state TEXT NOT NULL, place TEXT,
+  due_at INTEGER, delay_ms INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0, rank INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
+  indeterminates INTEGER NOT NULL DEFAULT 0, attempts_max INTEGER, expires_ms INTEGER,
+  fresh_at INTEGER NOT NULL, not_before INTEGER, application_ack TEXT,
   possible_duplicate INTEGER NOT NULL DEFAULT 0, manual INTEGER NOT NULL DEFAULT 0,
-  cancel_requested INTEGER NOT NULL DEFAULT 0, warning TEXT, failure_code TEXT, failure TEXT, tags TEXT, replaces BLOB,
-  replaced_by BLOB, created_at INTEGER NOT NULL, sent_at INTEGER, acknowledged_at INTEGER, updated_at INTEGER NOT NULL,
+  cancel_requested INTEGER NOT NULL DEFAULT 0, held_at_entry INTEGER NOT NULL DEFAULT 0, warning TEXT, failure_code TEXT, failure TEXT, tags TEXT, replaces BLOB,
+  replaced_by BLOB, created_at INTEGER NOT NULL, sent_at INTEGER, acknowledged_at INTEGER, updated_at INTEGER NOT NULL, purged_at INTEGER,
   content BLOB NOT NULL
 ) STRICT`
 
-const INSERT = `INSERT INTO message (id, destination, control_id, digest, message_type, lane, state, place, due_at, created_at,
-                                     updated_at, content)
-                VALUES (?, 'bench', ?, ?, 'ADT^A08', ?, 'PENDING', 'front', ?, ?, ?, ?)`
+const INSERT = `INSERT INTO message (id, destination, control_id, digest, message_type, lane, position, state, place, due_at, fresh_at,
+                                     created_at, updated_at, content)
+                VALUES (?, 'bench', ?, ?, 'ADT^A08', ?, ?, 'PENDING', 'new', ?, ?, ?, ?, ?)`
 
 function open(folder) {
   const database = new Database(join(folder, 'peer.db'))
@@ -38,9 +39,9 @@ function open(folder) {
 /** All that a row needs, made before the clock starts. */
 function rows(count) {
   const now = Date.now()
-  return messages(count).map((text) => {
+  return messages(count).map((text, n) => {
     const id = Buffer.from(randomUUID().replaceAll('-', ''), 'hex')
-    return [id, text.split('|', 10)[9], Buffer.alloc(32, id), id, now, now, now, Buffer.from(text)]
+    return [id, text.split('|', 10)[9], Buffer.alloc(32, id), id, n, now, now, now, now, Buffer.from(text)]
   })
 }
 

@@ -14,6 +14,9 @@ use crate::store::{DestinationRecord, StoreInfo};
 
 /// A dispatcher that has not said "still here" for this long is stalled.
 const BEAT_STALE_MS: i64 = 5_000;
+/// A certificate that expires sooner than this is worth a word: renewing one takes some people, and weeks.
+const CERTIFICATE_SOON_MS: i64 = 30 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
 /// Less free disk than this is worth a word.
 const DISK_LOW_BYTES: u64 = 256 << 20;
 
@@ -31,6 +34,8 @@ pub struct Facts<'a> {
     pub leads: bool,
     /// Changes of destinations' configurations that this process cannot follow, and why.
     pub refused: &'a BTreeMap<String, String>,
+    /// When certificates expire, by destination, as far as this process knows.
+    pub certificates: BTreeMap<String, Timestamp>,
     /// What last went wrong while standing for the lead.
     pub trouble: Option<String>,
     /// Now.
@@ -133,12 +138,32 @@ fn destinations(facts: &Facts<'_>, problems: &mut Problems) -> BTreeMap<String, 
             ),
         }
         let in_flight = record.map_or(0, |record| record.in_flight);
+        let certificate_expires_at = facts.certificates.get(name).copied();
+        if let Some(at) = certificate_expires_at {
+            check_certificate(name, at, facts.now, problems);
+        }
         all.insert(
             name.to_owned(),
-            DestinationHealth { state, since, reason, pending, in_flight, certificate_expires_at: None },
+            DestinationHealth { state, since, reason, pending, in_flight, certificate_expires_at },
         );
     }
     all
+}
+
+fn check_certificate(name: &str, at: Timestamp, now: Timestamp, problems: &mut Problems) {
+    let left_ms = at.0.saturating_sub(now.0);
+    if left_ms >= CERTIFICATE_SOON_MS {
+        return;
+    }
+    let when = match left_ms {
+        ..=0 => String::from("has expired"),
+        left_ms => format!("expires in {} days", left_ms / DAY_MS),
+    };
+    problems.degraded(
+        "certificate-expires",
+        format!("a certificate of `{name}`, the receiver's own or our client certificate, {when} ({})", at.to_iso()),
+        "Renew `tls.certFile` and restart, or ask the receiver to renew its certificate.",
+    );
 }
 
 fn remedy(state: DestinationState) -> &'static str {
@@ -212,5 +237,51 @@ impl Problems {
             (0, _) => HealthStatus::Degraded,
             _ => HealthStatus::Down,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, read};
+
+    fn health_with(expires_at: Option<i64>) -> Health {
+        let config = read(r#"{"destinations":{"d":{"url":"mllps://hl7.example"}}}"#, "the test").unwrap();
+        let settings = Settings::resolve(config, &Environment::default(), Path::new("/")).unwrap();
+        let certificates = expires_at.map(|at| (String::from("d"), Timestamp(at))).into_iter().collect();
+        let info = StoreInfo { disk_free_bytes: u64::MAX, ..StoreInfo::default() };
+        let now = Timestamp(1_900_000_000_000);
+        let (leader, trouble) = (None, None);
+        assess(&Facts {
+            settings: &settings,
+            info,
+            records: &[],
+            leader,
+            leads: false,
+            refused: &BTreeMap::new(),
+            certificates,
+            trouble,
+            now,
+        })
+    }
+
+    fn words(health: &Health) -> Option<&str> {
+        let problem = health.problems.iter().find(|problem| problem.code == "certificate-expires")?;
+        Some(&problem.message)
+    }
+
+    #[test]
+    fn a_certificate_is_shown_and_its_end_is_a_problem_thirty_days_before() {
+        let now = 1_900_000_000_000;
+        assert_eq!(health_with(None).destinations["d"].certificate_expires_at, None);
+        let far = health_with(Some(now + 30 * DAY_MS));
+        assert_eq!(far.destinations["d"].certificate_expires_at, Some(Timestamp(now + 30 * DAY_MS)));
+        assert_eq!(words(&far), None);
+        let soon = health_with(Some(now + 30 * DAY_MS - 1));
+        assert!(words(&soon).is_some_and(|words| words.contains("`d`") && words.contains("expires in 29 days")));
+        assert_eq!(soon.status, HealthStatus::Degraded);
+        assert!(words(&health_with(Some(now - 1))).is_some_and(|words| words.contains("has expired")));
     }
 }

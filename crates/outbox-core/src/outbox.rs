@@ -285,6 +285,10 @@ impl Outbox {
                         leader: election.leader(),
                         leads: dispatcher.as_ref().is_some_and(|dispatcher| dispatcher.leads()),
                         refused: &refused,
+                        certificates: dispatcher
+                            .as_ref()
+                            .map(|dispatcher| dispatcher.certificates())
+                            .unwrap_or_default(),
                         trouble: dispatcher.and_then(|dispatcher| dispatcher.trouble()),
                         now: clock.now(),
                     })

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use outbox_core::acknowledgement::Seen;
-use rustls::ClientConfig;
+use outbox_core::config::{Address, Destination};
+use outbox_core::error::{OutboxError, code};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
@@ -15,28 +16,54 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::body::Meter;
+use crate::certificate::Expiry;
+use crate::deadline::Patience;
 use crate::fault;
+use crate::meter::Meter;
+use crate::proxy::Proxy;
 use crate::socket::Socket;
+use crate::tls::{self, Whom};
 
-/// What every connection to one destination has in common.
+/// What every connection to one address has in common.
 pub(crate) struct Connector {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    host: String,
+    port: u16,
+    /// Between us and the address; none, none.
+    proxy: Option<Proxy>,
     /// Without it, plain TCP.
-    pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
-    /// For name, TCP and TLS together.
-    pub(crate) timeout: Duration,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// For name, TCP, proxy and TLS together.
+    timeout: Duration,
 }
 
 impl Connector {
-    /// `None` when the host can be neither a name nor an address.
-    pub(crate) fn new(host: &str, port: u16, tls: Option<Arc<ClientConfig>>, timeout: Duration) -> Option<Self> {
-        let tls = match tls {
-            None => None,
-            Some(config) => Some((TlsConnector::from(config), ServerName::try_from(host.to_owned()).ok()?)),
+    /// The way to the destination itself, or to the server that gives its tokens. `key` is where the address is configured.
+    pub(crate) fn new(
+        destination: &Destination,
+        whom: Whom,
+        key: &str,
+        address: &Address,
+        expiry: Arc<Expiry>,
+    ) -> Result<Self, OutboxError> {
+        let tls = if address.scheme.is_tls() {
+            let alpn = (!address.scheme.is_mllp()).then_some(b"http/1.1".as_slice());
+            let config = tls::client(destination, whom, alpn, expiry)?;
+            let configured = if whom == Whom::Receiver { tls::server_name(destination)? } else { None };
+            let name = match configured {
+                Some(name) => name,
+                None => ServerName::try_from(address.host.clone())
+                    .map_err(|_| OutboxError::new(code::ERR_CONFIG, format!("`{key}` is not a valid URL")))?,
+            };
+            Some((TlsConnector::from(config), name))
+        } else {
+            None
         };
-        Some(Self { host: host.to_owned(), port, tls, timeout })
+        let proxy = match &destination.proxy {
+            None => None,
+            Some(proxy) => Some(Proxy::new(&format!("destinations.{}.proxy", destination.name), proxy, address)?),
+        };
+        let timeout = Patience::of(destination).connect;
+        Ok(Self { host: address.host.clone(), port: address.port, proxy, tls, timeout })
     }
 
     /// Opens a connection, before `deadline` and within its own timeout.
@@ -49,7 +76,10 @@ impl Connector {
     }
 
     async fn open(&self, meter: Meter, until: Instant) -> Result<Stream, Seen> {
-        let tcp = self.open_tcp(until).await?;
+        let tcp = match &self.proxy {
+            None => open_tcp(&self.host, self.port, until).await?,
+            Some(proxy) => proxy.connect(until).await?,
+        };
         // A message is one write and must not wait for the peer's delayed ACK. Where it fails, it is only slower.
         let _ = tcp.set_nodelay(true);
         let socket = Socket::new(tcp, meter);
@@ -61,26 +91,26 @@ impl Connector {
             },
         }
     }
+}
 
-    /// Tries the addresses in turn, each with its share of the time that is left: a dead one must not use up all of it.
-    async fn open_tcp(&self, until: Instant) -> Result<TcpStream, Seen> {
-        let unknown = |_| Seen::NotDelivered { fault: "name-not-found" };
-        let mut addresses: Vec<_> = lookup_host((self.host.as_str(), self.port)).await.map_err(unknown)?.collect();
-        addresses.dedup();
-        let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let mut failed = Seen::NotDelivered { fault: "name-not-found" };
-        for address in addresses {
-            let share = until.saturating_duration_since(Instant::now()) / left;
-            left -= 1;
-            let error = match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(tcp)) => return Ok(tcp),
-                Ok(Err(error)) => error,
-                Err(_) => io::ErrorKind::TimedOut.into(),
-            };
-            failed = fault::of_connecting(&error);
-        }
-        Err(failed)
+/// Tries the addresses of a host in turn, each with its share of the time that is left: a dead one must not use up all of it.
+pub(crate) async fn open_tcp(host: &str, port: u16, until: Instant) -> Result<TcpStream, Seen> {
+    let unknown = |_| Seen::NotDelivered { fault: "name-not-found" };
+    let mut addresses: Vec<_> = lookup_host((host, port)).await.map_err(unknown)?.collect();
+    addresses.dedup();
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    let mut failed = Seen::NotDelivered { fault: "name-not-found" };
+    for address in addresses {
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        left -= 1;
+        let error = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        failed = fault::of_connecting(&error);
     }
+    Err(failed)
 }
 
 /// A connection as its reader and writer see it.

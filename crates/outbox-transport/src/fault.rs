@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io;
 
 use outbox_core::acknowledgement::Seen;
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
+
+use crate::verifier::{NotPinned, is_expired};
 
 /// What the deadline means once the connection stands. `complete`: the kernel has the whole message.
 pub(crate) fn timeout(complete: bool) -> Seen {
@@ -39,9 +41,20 @@ pub(crate) fn of_exchange(error: &hyper::Error, complete: bool) -> Seen {
     if complete { Seen::NoAnswer { fault } } else { Seen::NotDelivered { fault } }
 }
 
+/// The same over MLLP.
+pub(crate) fn of_mllp(error: &io::Error, complete: bool) -> Seen {
+    let fault = "connection-lost";
+    let lost = || if complete { Seen::NoAnswer { fault } } else { Seen::NotDelivered { fault } };
+    refusal(error).unwrap_or_else(lost)
+}
+
 /// A refusal of one side by the other that no repetition will change.
 fn refusal(error: &(dyn Error + 'static)) -> Option<Seen> {
     let fault = match find::<rustls::Error>(error)? {
+        error if is_expired(error) => "server-certificate-expired",
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<NotPinned>() => {
+            "server-key-not-pinned"
+        }
         rustls::Error::InvalidCertificate(_)
         | rustls::Error::NoCertificatesPresented
         | rustls::Error::UnsupportedNameType => "server-certificate-refused",

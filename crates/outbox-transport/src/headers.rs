@@ -27,8 +27,13 @@ impl Headers {
         for (name, value) in &destination.headers {
             headers.set(&destination.name, name, value)?;
         }
-        if let Some(auth) = &destination.auth {
-            headers.fixed.insert(AUTHORIZATION, authorization(&destination.name, auth)?);
+        match &destination.auth {
+            // Its header changes with the token.
+            None | Some(Auth::OAuth2(_)) => {}
+            Some(auth) => {
+                let value = authorization(&format!("destinations.{}.auth", destination.name), auth)?;
+                headers.fixed.insert(AUTHORIZATION, value);
+            }
         }
         Ok(headers)
     }
@@ -71,25 +76,21 @@ impl Headers {
     }
 }
 
-fn authorization(destination: &str, auth: &Auth) -> Result<HeaderValue, OutboxError> {
+/// The header for credentials that do not change; `key` is where they are configured.
+pub(crate) fn authorization(key: &str, auth: &Auth) -> Result<HeaderValue, OutboxError> {
+    let unusable =
+        || OutboxError::new(code::ERR_CONFIG, format!("`{key}` has characters that no HTTP header can carry"));
     let text = match auth {
+        Auth::OAuth2(_) => return Err(unusable()),
         Auth::Bearer(token) => format!("Bearer {}", token.reveal()),
         Auth::Basic { user, password } => {
             if user.contains(':') {
-                return Err(OutboxError::new(
-                    code::ERR_CONFIG,
-                    format!("`destinations.{destination}.auth.basic.user` contains a colon"),
-                ));
+                return Err(OutboxError::new(code::ERR_CONFIG, format!("`{key}.basic.user` contains a colon")));
             }
             format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", password.reveal())))
         }
     };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| {
-        OutboxError::new(
-            code::ERR_CONFIG,
-            format!("`destinations.{destination}.auth` has characters that no HTTP header can carry"),
-        )
-    })?;
+    let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -4,22 +4,30 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | `https`, `headers` | one POST a message, with headers as configured |
+//! | `https`, `headers`, `token` | one POST a message, with headers and credentials as configured |
+//! | `mllp` | one frame a message, and the frames that answer it |
 //! | `pool` | connections that wait for the next message |
-//! | `connector`, `tls` | name, TCP and TLS, where no connection waits |
-//! | `link` | one connection, one message at a time, and its answer |
-//! | `body`, `socket` | what is counted on the way out |
-//! | `fault` | what a failure says about how far the message came |
+//! | `connector`, `proxy`, `tls`, `verifier`, `certificate` | name, TCP, proxy and TLS, where no connection waits |
+//! | `link` | one HTTP connection, one message at a time, and its answer |
+//! | `body`, `meter`, `socket` | what is counted on the way out |
+//! | `deadline`, `fault` | how long it may take, and what a failure says about how far the message came |
 
 mod body;
+mod certificate;
 mod connector;
+mod deadline;
 mod fault;
 mod headers;
 mod https;
 mod link;
+mod meter;
+mod mllp;
 mod pool;
+mod proxy;
 mod socket;
 mod tls;
+mod token;
+mod verifier;
 
 use std::sync::Arc;
 
@@ -27,7 +35,12 @@ use outbox_core::config::Destination;
 use outbox_core::error::OutboxError;
 use outbox_core::transport::Transport;
 
-/// The way to a destination. Fails when its certificates or headers cannot be used.
+/// The way to a destination. Fails when its certificates, pins, headers or credentials cannot be used; the error names the
+/// key.
 pub fn connect(destination: &Destination) -> Result<Arc<dyn Transport>, OutboxError> {
-    Ok(Arc::new(https::Https::new(destination)?))
+    Ok(if destination.scheme.is_mllp() {
+        Arc::new(mllp::Mllp::new(destination)?)
+    } else {
+        Arc::new(https::Https::new(destination)?)
+    })
 }

@@ -17,9 +17,12 @@ use hyper_util::rt::TokioIo;
 use outbox_core::acknowledgement::Seen;
 use tokio::time::{Instant, timeout_at};
 
-use crate::body::{CountedBody, Meter};
+use crate::body::CountedBody;
 use crate::connector::{Connector, Stream};
+use crate::deadline::Deadlines;
 use crate::fault;
+use crate::meter::Meter;
+use crate::pool::Idle;
 
 /// Most bytes of an answer that are read and kept.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -38,6 +41,8 @@ pub(crate) struct Link {
 /// What came of one message on a link.
 pub(crate) struct Exchange {
     pub(crate) seen: Seen,
+    /// The kernel has the whole message.
+    pub(crate) is_complete: bool,
     /// The link, if it is free for the next message.
     pub(crate) link: Option<Link>,
 }
@@ -60,37 +65,37 @@ impl Link {
         Ok(Self { sender, wire: Wire { connection, has_ended: false }, meter })
     }
 
-    /// Whether nothing has come since the last answer: neither the peer's end nor bytes that nobody asked for.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        self.meter.set_probing(true);
-        let is_free = self.is_free();
-        self.meter.set_probing(false);
-        is_free
-    }
-
-    /// Sends one request and reads its answer, until `deadline`.
-    pub(crate) async fn exchange(mut self, request: Request<Bytes>, deadline: Instant) -> Exchange {
+    /// Sends one request and reads its answer.
+    pub(crate) async fn exchange(mut self, request: Request<Bytes>, deadlines: Deadlines) -> Exchange {
         let length = request.body().len() as u64;
         self.meter.begin();
         let meter = self.meter.clone();
         let is_complete = || meter.handed() == length;
+        let lost = |seen| Exchange { seen, is_complete: is_complete(), link: None };
         let request = request.map(|bytes| CountedBody::new(bytes, meter.clone()));
-        let answering = self.sender.send_request(request);
-        let answer = match timeout_at(deadline, self.wire.along(answering)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Exchange { seen: fault::of_exchange(&error, is_complete()), link: None },
-            Err(_) => return Exchange { seen: fault::timeout(is_complete()), link: None },
+        let mut answering = std::pin::pin!(self.sender.send_request(request));
+        let answer = match timeout_at(deadlines.write(), self.wire.until(answering.as_mut(), &is_complete)).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => match timeout_at(deadlines.first_byte(), self.wire.along(answering)).await {
+                Ok(answer) => answer,
+                Err(_) => return lost(deadlines.missed_answer()),
+            },
+            Err(_) => return lost(fault::timeout(is_complete())),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return lost(fault::of_exchange(&error, is_complete())),
         };
         let (head, body) = answer.into_parts();
-        let (body, truncated) = self.read(body, deadline).await;
+        let (body, truncated) = self.read(body, deadlines.total).await;
         let seen = seen(&Response::from_parts(head, ()), body, truncated);
         // A link that still has an unread answer or an unwritten message in it is of no use to the next one.
         if truncated || !is_complete() {
-            return Exchange { seen, link: None };
+            return lost(seen);
         }
         self.meter.end();
         let is_free = self.is_free();
-        Exchange { seen, link: is_free.then_some(self) }
+        Exchange { seen, is_complete: true, link: is_free.then_some(self) }
     }
 
     /// The body as far as it comes. Cut short by the limit, the deadline or the end of the connection it is still an answer:
@@ -116,9 +121,17 @@ impl Link {
         self.wire.poll(&mut Context::from_waker(Waker::noop()));
         !self.wire.has_ended && self.sender.is_ready()
     }
+}
 
-    /// Says goodbye, as far as the peer lets it.
-    pub(crate) async fn close(self) {
+impl Idle for Link {
+    fn is_quiet(&mut self) -> bool {
+        self.meter.set_probing(true);
+        let is_free = self.is_free();
+        self.meter.set_probing(false);
+        is_free
+    }
+
+    async fn close(self) {
         drop(self.sender);
         if !self.wire.has_ended {
             let _ = self.wire.connection.await;
@@ -130,6 +143,17 @@ impl Wire {
     fn poll(&mut self, cx: &mut Context<'_>) {
         // How it ended is told to whoever waits for an answer.
         self.has_ended = self.has_ended || Pin::new(&mut self.connection).poll(cx).is_ready();
+    }
+
+    /// Moves the connection along until the future is ready or `done` holds, which gives nothing.
+    async fn until<F: Future>(&mut self, mut future: Pin<&mut F>, done: impl Fn() -> bool) -> Option<F::Output> {
+        let mut along = std::pin::pin!(self.along(future.as_mut()));
+        poll_fn(|cx| match along.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if done() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     /// Moves the connection along until the future is ready; it will be, for hyper tells its waiters when it ends.

@@ -9,7 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::body::Meter;
+use crate::meter::Meter;
 
 /// The lowest layer of every connection, below TLS.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 mod support;
 
 use outbox_core::error::code;
+use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::{Value, json};
 use support::papers::Papers;
 use support::refused;
@@ -54,6 +55,31 @@ fn a_key_that_does_not_fit_its_certificate_is_named() {
     let cert = papers.file("client.pem", &papers.client().cert);
     let key = papers.file("client.key", &papers.client().key);
     assert_names(json!({ "tls": { "certFile": cert, "keyFile": key } }), "tls.keyFile");
+}
+
+#[test]
+fn a_client_certificate_that_has_expired_is_named_with_its_end() {
+    let papers = Papers::new();
+    let old = papers.until("clinic.invalid", ExtendedKeyUsagePurpose::ClientAuth, (2021, 1, 1));
+    assert_names(json!({ "tls": papers.trusted_with(&old) }), "tls.certFile");
+    let tls = papers.trusted_with(&old);
+    let error = refused(json!({ "url": "mllps://receiver.invalid", "tls": tls }));
+    assert!(error.message.contains("expired at 2021-01-01T00:00:00"), "{}", error.message);
+}
+
+#[test]
+fn pins_and_server_names_that_are_none_are_named() {
+    for pin in ["sha256/AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "sha256/!"] {
+        assert_names(json!({ "tls": { "pins": [pin] } }), "tls.pins");
+    }
+    assert_names(json!({ "tls": { "serverName": "not a name" } }), "tls.serverName");
+}
+
+#[test]
+fn credentials_of_a_proxy_that_no_request_can_carry_are_named() {
+    let with = |auth| json!({ "proxy": { "url": "http://proxy.invalid:3128", "auth": auth } });
+    assert_names(with(json!({ "bearer": "a-secret\n" })), "proxy.auth");
+    assert_names(with(json!({ "basic": { "user": "a:b", "password": "a-secret" } })), "proxy.auth.basic.user");
 }
 
 #[test]

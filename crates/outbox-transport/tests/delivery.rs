@@ -172,3 +172,47 @@ async fn a_kept_connection_that_the_receiver_closed_costs_nothing() {
         drop(stream);
     }
 }
+
+#[tokio::test]
+async fn an_acceptance_before_the_last_byte_is_none_and_a_refusal_then_counts() {
+    for (body, outcome) in [
+        (ack("CTL-1"), "unreachable"),
+        (String::new(), "unreachable"),
+        (ack("CTL-1").replace("MSA|AA", "MSA|AE"), "rejected"),
+    ] {
+        let answer = response("200 OK", "", body.as_bytes());
+        let peer = Peer::start(move |_, mut stream| {
+            let answer = answer.clone();
+            async move {
+                read_head(&mut stream).await;
+                tokio::io::AsyncWriteExt::write_all(&mut stream, &answer).await.unwrap();
+                // Held open, and not read: the rest of the message has nowhere to go.
+                std::future::pending::<()>().await;
+            }
+        })
+        .await;
+        let large = large_message("CTL-1", LARGE);
+        let handed = way_to(peer.addr, 10_000).hand("CTL-1", large).await;
+        assert_eq!(handed.outcome(), outcome, "{handed:?}");
+    }
+}
+
+#[tokio::test]
+async fn writing_and_the_wait_for_an_answer_have_deadlines_of_their_own() {
+    let deaf = Peer::start(|_, stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let url = format!("http://{}/receive", deaf.addr);
+    let timeouts = json!({ "writeMs": 200, "firstByteMs": 60_000, "totalMs": 60_000 });
+    let handed = way(json!({ "url": url, "timeouts": timeouts })).hand("CTL-1", large_message("CTL-1", LARGE)).await;
+    assert_eq!(handed.seen, Seen::NotDelivered { fault: "write-timeout" });
+
+    let silent = Peer::start(|_, mut stream| async move { read_to_end(&mut stream).await }).await;
+    let url = format!("http://{}/receive", silent.addr);
+    let timeouts = json!({ "writeMs": 60_000, "firstByteMs": 200, "totalMs": 60_000 });
+    let handed = way(json!({ "url": url, "timeouts": timeouts })).send("CTL-1").await;
+    assert_eq!(handed.seen, Seen::NoAnswer { fault: "first-byte-timeout" });
+    assert_eq!(handed.outcome(), "indeterminate");
+}

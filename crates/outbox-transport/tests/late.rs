@@ -64,7 +64,7 @@ async fn a_dropped_delivery_closes_its_connection() {
     })
     .await;
     let way = way_to(peer.addr, 60_000);
-    let parcel = Parcel { body: Body::new(message("CTL-1")), control_id: Arc::from("CTL-1") };
+    let parcel = Parcel { body: Body::new(message("CTL-1")), control_id: Arc::from("CTL-1"), application_ack: None };
     tokio::select! {
         _ = way.transport.deliver(parcel) => panic!("nobody has answered"),
         event = soon(told.recv()) => assert_eq!(event, Some("request")),

@@ -40,7 +40,8 @@ fn assert_refused(handed: &Handed, fault: &'static str) {
 #[tokio::test]
 async fn a_self_signed_certificate_is_refused() {
     let own = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let receiver = serving(&Paper { cert: own.cert.pem(), key: own.signing_key.serialize_pem() }, None).await;
+    let receiver =
+        serving(&Paper { cert: own.cert.pem(), key: own.signing_key.serialize_pem(), pin: String::new() }, None).await;
     let handed = way_with(&receiver, &json!({})).send("CTL-1").await;
     assert_refused(&handed, "server-certificate-refused");
     assert_eq!(handed.bytes_sent, 0);
@@ -74,7 +75,7 @@ async fn a_certificate_for_another_host_is_refused() {
 async fn an_expired_certificate_is_refused() {
     let papers = Papers::new();
     let receiver = serving(&papers.expired("localhost"), None).await;
-    assert_refused(&way_with(&receiver, &papers.trusted()).send("CTL-1").await, "server-certificate-refused");
+    assert_refused(&way_with(&receiver, &papers.trusted()).send("CTL-1").await, "server-certificate-expired");
 }
 
 #[tokio::test]
@@ -150,6 +151,8 @@ async fn versions_that_cannot_meet_are_a_fault_of_the_set_up() {
     let handed = way_by("localhost", old.addr.port(), &tls).send("CTL-2").await;
     assert_refused(&handed, "tls-version");
     assert_eq!(handed.bytes_sent, 0);
+    let url = format!("mllps://localhost:{}", old.addr.port());
+    assert_refused(&way(json!({ "url": url, "tls": tls })).send("CTL-2").await, "tls-version");
     let new = speaking(&version::TLS13, &server, None).await;
     assert!(way_by("localhost", new.addr.port(), &tls).send("CTL-3").await.verdict.acknowledged);
 }

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::answer::Answer;
+use super::answer::{Answer, IdMatch};
 use crate::hl7::Message;
 
 /// How many messages of one answer are looked at. Two are normal (a commit and an application acknowledgement).
@@ -40,6 +40,12 @@ pub(super) fn read(bytes: &[u8], truncated: bool) -> Body<'_> {
     };
     let answers: Vec<_> = starts.iter().zip(ends).filter_map(acknowledgement).collect();
     if answers.is_empty() { Body::Unparsable } else { Body::Answers(answers) }
+}
+
+/// Whether bytes hold acknowledgements that name this message, and no others.
+pub(super) fn is_only_for(bytes: &[u8], control_id: &str) -> bool {
+    let names_it = |answer: &Answer<'_>| matches!(answer.id_match(control_id), IdMatch::Same | IdMatch::Cut);
+    matches!(read(bytes, false), Body::Answers(answers) if answers.iter().all(names_it))
 }
 
 /// Whether bytes can be text or JSON in any usual character set: a 2xx with such a body may pass for "taken, without HL7".

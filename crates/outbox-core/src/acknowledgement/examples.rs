@@ -14,6 +14,12 @@ fn seen(example: &'static str) -> Seen {
     if let Some(fault) = example.strip_prefix("certificate refused: ") {
         return Seen::CertificateRefused { fault };
     }
+    if let Some(fault) = example.strip_prefix("proxy refused: ") {
+        return Seen::ProxyRefused { fault };
+    }
+    if let Some(fault) = example.strip_prefix("token refused: ") {
+        return Seen::TokenRefused { fault };
+    }
     if let Some(fault) = example.strip_prefix("no answer: ") {
         return Seen::NoAnswer { fault };
     }

@@ -14,6 +14,8 @@ pub fn judge(seen: &Seen, asked: &Asked<'_>, policy: &Policy) -> Verdict {
     let verdict = match seen {
         Seen::NotDelivered { fault } => found(Row::NotDelivered, code_of_fault(fault)),
         Seen::CertificateRefused { fault } => found(Row::CertificateRefused, code_of_fault(fault)),
+        Seen::ProxyRefused { fault } => found(Row::ProxyRefused, code_of_fault(fault)),
+        Seen::TokenRefused { fault } => found(Row::TokenRefused, code_of_fault(fault)),
         Seen::NoAnswer { fault } => found(Row::NoAnswer, code_of_fault(fault)),
         Seen::Http { status, location, content_type, body, truncated, .. } => {
             let (status, has_location, content_type) = (*status, *location, content_type.as_deref());
@@ -83,7 +85,16 @@ fn judge_http(answer: &BareAnswer<'_>, truncated: bool, asked: &Asked<'_>, polic
     verdict
 }
 
-fn judge_mllp(frames: &[Vec<u8>], sole_message: bool, end: MllpEnd, asked: &Asked<'_>) -> Verdict {
+pub(super) fn judge_mllp(frames: &[Vec<u8>], sole_message: bool, end: MllpEnd, asked: &Asked<'_>) -> Verdict {
+    let verdict = judge_frames(frames, sole_message, end, asked);
+    // Who accepts what was not sent whole means something else. And what was not sent whole leaves no doubt.
+    if end == MllpEnd::Cut && matches!(verdict.outcome, Outcome::Accepted | Outcome::Indeterminate) {
+        return found(Row::NotDelivered, "CONNECTION_LOST".to_owned());
+    }
+    verdict
+}
+
+fn judge_frames(frames: &[Vec<u8>], sole_message: bool, end: MllpEnd, asked: &Asked<'_>) -> Verdict {
     let mut answers = Vec::new();
     for frame in frames {
         if let Body::Answers(more) = body::read(frame, false) {

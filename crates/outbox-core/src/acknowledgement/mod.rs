@@ -14,6 +14,7 @@ mod body;
 mod error_segment;
 mod http;
 mod judge;
+mod mllp;
 mod outcome;
 mod policy;
 mod retry_after;
@@ -31,6 +32,7 @@ mod properties;
 mod tests;
 
 pub use judge::judge;
+pub use mllp::{MllpWord, word_of};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use policy::{Policy, PolicyProblem};
 pub use retry_after::{RETRY_AFTER_MAX, RETRY_AFTER_MIN};

@@ -51,9 +51,10 @@ proptest! {
     #[test]
     fn the_judge_survives_bytes_that_look_like_answers(body in pieces(), more in pieces(), truncated: bool, sole: bool) {
         check(&http(200, body.clone(), truncated));
-        for end in [MllpEnd::Open, MllpEnd::Deadline, MllpEnd::Closed] {
+        for end in [MllpEnd::Open, MllpEnd::Deadline, MllpEnd::Closed, MllpEnd::Cut] {
             let verdict = check(&Seen::Mllp { frames: vec![body.clone(), more.clone()], sole_message: sole, end });
             prop_assert!(!verdict.read_on || end == MllpEnd::Open);
+            prop_assert!(verdict.outcome != Outcome::Accepted || end != MllpEnd::Cut);
         }
     }
 

@@ -14,6 +14,8 @@ use super::table::{ROWS, RowEntry};
 pub enum Row {
     NotDelivered,
     CertificateRefused,
+    ProxyRefused,
+    TokenRefused,
     Http3xx,
     Http401,
     Http403,

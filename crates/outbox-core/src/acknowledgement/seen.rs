@@ -20,6 +20,16 @@ pub enum Seen {
         /// What happened.
         fault: &'static str,
     },
+    /// The proxy refused to connect us; the receiver has seen nothing.
+    ProxyRefused {
+        /// What happened.
+        fault: &'static str,
+    },
+    /// The server that gives the tokens refused us, or gave none that can be used; the receiver has seen nothing.
+    TokenRefused {
+        /// What happened.
+        fault: &'static str,
+    },
     /// The last byte was handed to the kernel, and no complete answer came.
     NoAnswer {
         /// What happened.
@@ -60,6 +70,9 @@ pub enum MllpEnd {
     Deadline,
     /// The receiver closed or broke the connection.
     Closed,
+    /// The receiver closed or broke the connection, or the time for writing ran out, before the last byte was handed over.
+    /// A refusal that came first is an answer all the same; an acceptance cannot be one.
+    Cut,
 }
 
 /// Never prints what the receiver sent: an answer can quote the message.
@@ -68,6 +81,8 @@ impl fmt::Debug for Seen {
         match self {
             Self::NotDelivered { fault } => write!(f, "NotDelivered({fault})"),
             Self::CertificateRefused { fault } => write!(f, "CertificateRefused({fault})"),
+            Self::ProxyRefused { fault } => write!(f, "ProxyRefused({fault})"),
+            Self::TokenRefused { fault } => write!(f, "TokenRefused({fault})"),
             Self::NoAnswer { fault } => write!(f, "NoAnswer({fault})"),
             Self::Http { status, body, truncated, .. } => {
                 write!(f, "Http({status}, {} bytes{})", body.len(), if *truncated { ", truncated" } else { "" })

@@ -69,6 +69,8 @@ const fn of_status(status: u16, entry: RowEntry) -> RowEntry {
 pub const ROWS: &[RowEntry] = &[
     row(Row::NotDelivered, "not-delivered", 1, Unreachable, UNSENT, "DNS, refused, no route, connect or write timeout, TLS I/O error, or the connection was lost before the last byte was handed over", "not delivered: connect-refused"),
     row(Row::CertificateRefused, "certificate-refused", 2, Misconfigured, UNSENT, "a certificate was refused, on either side", "certificate refused: server-certificate-refused"),
+    row(Row::ProxyRefused, "proxy-refused", 2, Misconfigured, UNSENT, "the proxy refused to connect us: it asks for credentials, or does not allow this address", "proxy refused: proxy-credentials-refused"),
+    row(Row::TokenRefused, "token-refused", 2, Misconfigured, UNSENT, "the token server refused our credentials, or gave no token that can be used", "token refused: token-refused"),
     row(Row::Http3xx, "http-3xx", 2, Misconfigured, TURNED_AWAY, "a redirect; never followed, because the token and the patient's data would go elsewhere", "302, Location: https://login.example/, empty body"),
     of_status(401, row(Row::Http401, "http-401", 2, Misconfigured, TURNED_AWAY, "the credentials are missing or wrong", "401, body: Unauthorized")),
     of_status(403, row(Row::Http403, "http-403", 2, Misconfigured, TURNED_AWAY, "the credentials do not allow this, or a firewall refused the request", "403, body: <html><h1>Forbidden</h1></html>")),
@@ -145,7 +147,8 @@ mod tests {
             assert!(entry.overrides.contains(&entry.outcome), "{}", entry.name);
             let is_about_nobody = matches!(entry.rule, 1..=5) || entry.outcome == Indeterminate && entry.rule != 8;
             assert!(!(is_about_nobody && entry.overrides.contains(&Accepted)), "{}", entry.name);
-            assert_eq!(entry.overrides.contains(&Unreachable), entry.rule == 1 || entry.name == "certificate-refused");
+            let never_sent = ["certificate-refused", "proxy-refused", "token-refused"].contains(&entry.name);
+            assert_eq!(entry.overrides.contains(&Unreachable), entry.rule == 1 || never_sent);
         }
     }
 

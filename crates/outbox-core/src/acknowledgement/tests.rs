@@ -232,6 +232,21 @@ fn rule_10_a_commit_accept_is_sent_and_waits_for_the_application_only_where_it_w
 }
 
 #[test]
+fn rule_1_what_was_not_sent_whole_can_be_refused_but_neither_accepted_nor_in_doubt() {
+    for early in ["MSA|AA|000TEST42\r", "MSA|CA|000TEST42\r", "MSA|AA|\r", "MSA|AA|000TEST41\r", "MSA|OK|000TEST42\r"] {
+        expect(&frames(&[early], MllpEnd::Cut), Row::NotDelivered, "CONNECTION_LOST");
+    }
+    expect(&frames(&[], MllpEnd::Cut), Row::NotDelivered, "CONNECTION_LOST");
+    expect(&frames(&["MSA|AR|000TEST42\rERR|||200|E\r"], MllpEnd::Cut), Row::PermanentError, "ACK_AR_200");
+}
+
+#[test]
+fn rule_2_a_proxy_or_a_token_server_that_refuses_is_a_fault_of_the_set_up() {
+    expect(&Seen::ProxyRefused { fault: "proxy-refused" }, Row::ProxyRefused, "PROXY_REFUSED");
+    expect(&Seen::TokenRefused { fault: "token-refused" }, Row::TokenRefused, "TOKEN_REFUSED");
+}
+
+#[test]
 fn rule_11_an_acknowledgement_for_another_message_is_never_credited_to_this_one() {
     for other in
         ["MSA|AA|000TEST41\r", "MSA|AE|000TEST41\r", "MSA|AA|000TEST4\r", "MSA|AA|000TEST421\r", "MSA|AA|000test42\r"]

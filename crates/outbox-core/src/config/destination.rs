@@ -13,17 +13,19 @@ use crate::hl7::FieldPath;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DestinationConfig {
-    /// `https://…`; `http://…` on loopback, elsewhere only with `allowPlaintext`.
+    /// `https://…` or `mllps://…`; `http://…` and `mllp://…` on loopback, elsewhere only with `allowPlaintext`.
     pub url: String,
-    /// Credentials.
+    /// Credentials of the HTTP request.
     pub auth: Option<Auth>,
     /// Request headers beside or instead of the default ones; `{MSH-10}` stands for the control id, an empty value
     /// leaves a default header out.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Certificates and versions.
+    /// Certificates, pins and versions.
     pub tls: Option<Tls>,
-    /// Permits `http://` beyond loopback.
+    /// The proxy that connections go through; absent: none, whatever the environment says.
+    pub proxy: Option<Proxy>,
+    /// Permits `http://` and `mllp://` beyond loopback.
     #[serde(default)]
     pub allow_plaintext: bool,
     /// MSH-11 values that this receiver may get; absent means any.
@@ -76,9 +78,37 @@ pub enum Auth {
         /// Password.
         password: Secret,
     },
+    /// `Authorization: Bearer …` with a token that the outbox fetches itself.
+    #[serde(rename = "oauth2")]
+    OAuth2(OAuth2),
 }
 
-/// Certificates and versions of a TLS connection.
+/// The client credentials grant (RFC 6749, 4.4). The client says who it is by HTTP Basic (2.3.1), which every server must
+/// understand.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OAuth2 {
+    /// Where tokens are given: `https://…`; `http://…` as for the destination itself.
+    pub token_url: String,
+    /// Who asks.
+    pub client_id: String,
+    /// Its password.
+    pub client_secret: Secret,
+    /// What is asked for, where the server wants to be told.
+    pub scope: Option<String>,
+}
+
+/// An HTTP proxy that is asked to CONNECT (RFC 9110, 9.3.6).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Proxy {
+    /// `http://host:port`. What is sealed goes through it sealed; of the rest it reads all.
+    pub url: String,
+    /// Credentials for the proxy: bearer or basic.
+    pub auth: Option<Auth>,
+}
+
+/// Certificates, pins and versions of a TLS connection.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tls {
@@ -88,6 +118,11 @@ pub struct Tls {
     pub cert_file: Option<String>,
     /// PEM file of the client certificate's key.
     pub key_file: Option<String>,
+    /// `sha256/BASE64` of public keys (the DER of `SubjectPublicKeyInfo`, as in RFC 7469); the receiver's own certificate
+    /// must have one of them, besides being valid.
+    pub pins: Option<Vec<String>>,
+    /// The name that the receiver's certificate must be for, and that is told in the handshake; default the host of the URL.
+    pub server_name: Option<String>,
     /// `1.2` (default) or `1.3`.
     pub min_version: Option<String>,
 }
@@ -106,8 +141,12 @@ pub struct RateLimit {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Timeouts {
-    /// Name resolution, TCP and TLS; default 10,000.
+    /// Name resolution, TCP, proxy and TLS; default 10,000.
     pub connect_ms: Option<u64>,
+    /// From the open connection until the kernel has the last byte of the message; default 60,000.
+    pub write_ms: Option<u64>,
+    /// From the last byte of the message until an answer begins; default `totalMs`, for shorter makes duplicates.
+    pub first_byte_ms: Option<u64>,
     /// The whole attempt; default 120,000. Shorter makes duplicates: nobody waits for it.
     pub total_ms: Option<u64>,
 }

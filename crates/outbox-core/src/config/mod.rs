@@ -5,14 +5,17 @@
 
 mod destination;
 mod patch;
+mod resolve;
 mod secret;
 mod settings;
+mod url;
 
 pub(crate) use destination::given;
-pub use destination::{Auth, DestinationConfig, OrderBy, RateLimit, Retry, Timeouts, Tls};
+pub use destination::{Auth, DestinationConfig, OAuth2, OrderBy, Proxy, RateLimit, Retry, Timeouts, Tls};
 pub use patch::read_patch;
 pub use secret::Secret;
 pub use settings::{Destination, Environment, Limits, Resolver, Settings};
+pub use url::{Address, Scheme};
 
 use std::collections::BTreeMap;
 

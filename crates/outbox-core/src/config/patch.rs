@@ -42,6 +42,7 @@ impl DestinationConfig {
                 "url" => self.url.clone_from(&given.url),
                 "headers" => self.headers.clone_from(&given.headers),
                 "tls" => self.tls.clone_from(&given.tls),
+                "proxy" => self.proxy.clone_from(&given.proxy),
                 "allowPlaintext" => self.allow_plaintext = given.allow_plaintext,
                 "processingIds" => self.processing_ids.clone_from(&given.processing_ids),
                 "enabled" => self.enabled = given.enabled,

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::destination::{AfterFailure, Auth, DestinationConfig, Exponential, OrderBy, Retry, Tls};
+use super::destination::{AfterFailure, Auth, DestinationConfig, OrderBy, Proxy, Retry, Tls};
+use super::resolve::resolve_destination;
+use super::url::Scheme;
 use super::{LogLevel, OutboxConfig, Secret};
-use crate::acknowledgement::{Outcome, Policy};
+use crate::acknowledgement::Policy;
 use crate::error::{OutboxError, code};
 use crate::retry::RetryPolicy;
 
@@ -52,9 +54,6 @@ impl Default for Limits {
     }
 }
 
-/// Longest delay of a growing schedule: a week.
-const DELAY_MAX_MS: u64 = 604_800_000;
-
 /// A receiver in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
@@ -62,14 +61,18 @@ pub struct Destination {
     pub name: Arc<str>,
     /// Scheme, host, port and path.
     pub url: String,
+    /// What is spoken there.
+    pub scheme: Scheme,
     /// Whether the address is this machine itself.
     pub loopback: bool,
     /// Credentials, resolved.
     pub auth: Option<Auth>,
     /// Headers as written.
     pub headers: BTreeMap<String, String>,
-    /// Certificates and versions.
+    /// Certificates, pins and versions.
     pub tls: Tls,
+    /// The proxy that connections go through, its credentials resolved; `None`: none, whatever the environment says.
+    pub proxy: Option<Proxy>,
     /// MSH-11 values that it may get.
     pub processing_ids: Option<Vec<String>>,
     /// `false`: messages wait.
@@ -78,8 +81,12 @@ pub struct Destination {
     pub concurrency: u32,
     /// Attempts a second and the largest burst; `None` is unlimited.
     pub rate: Option<(f64, u32)>,
-    /// Name resolution, TCP and TLS.
+    /// Name resolution, TCP, proxy and TLS.
     pub connect_timeout: Duration,
+    /// From the open connection until the kernel has the last byte of the message.
+    pub write_timeout: Duration,
+    /// From the last byte of the message until an answer begins.
+    pub first_byte_timeout: Duration,
     /// The whole attempt.
     pub total_timeout: Duration,
     /// When to try again.
@@ -144,8 +151,6 @@ impl PartialEq for Resolver {
 /// What a destination is called when only the environment describes it.
 const DEFAULT_DESTINATION: &str = "malaffi";
 const DEFAULT_FILE: &str = "hl7-outbox.db";
-const CONCURRENCY_MAX: u32 = 1_024;
-const DESTINATION_NAME_MAX: usize = 64;
 
 impl Settings {
     /// Fills in the environment and the defaults; `working_directory` anchors relative paths outside production.
@@ -192,11 +197,11 @@ impl Settings {
     }
 }
 
-fn wrong(key: &str, what: &str) -> OutboxError {
+pub(super) fn wrong(key: &str, what: &str) -> OutboxError {
     OutboxError::new(code::ERR_CONFIG, format!("`{key}` {what}"))
 }
 
-fn at_least_one(key: &str, value: Option<u64>) -> Result<Option<u64>, OutboxError> {
+pub(super) fn at_least_one(key: &str, value: Option<u64>) -> Result<Option<u64>, OutboxError> {
     match value {
         Some(0) => Err(wrong(key, "must be at least 1")),
         other => Ok(other),
@@ -238,6 +243,7 @@ fn from_environment(environment: &Environment) -> BTreeMap<String, DestinationCo
         auth,
         headers: BTreeMap::new(),
         tls: None,
+        proxy: None,
         allow_plaintext: false,
         processing_ids: None,
         enabled: None,
@@ -265,169 +271,6 @@ fn default_destination(
     }
     let only = if destinations.len() == 1 { destinations.values().next() } else { None };
     Ok(only.or_else(|| destinations.get(DEFAULT_DESTINATION)).map(|destination| Arc::clone(&destination.name)))
-}
-
-fn resolve_destination(
-    name: &str,
-    written: DestinationConfig,
-    environment: &Environment,
-) -> Result<Destination, OutboxError> {
-    let key = |rest: &str| format!("destinations.{name}.{rest}");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > DESTINATION_NAME_MAX || !name.chars().all(plain) {
-        return Err(wrong("destinations", "has a name that is not 1 to 64 letters, digits, '-', '_' or '.'"));
-    }
-    let loopback = check_url(&key("url"), &written.url, written.allow_plaintext)?;
-    let auth = match written.auth {
-        None => None,
-        Some(Auth::Bearer(token)) => Some(Auth::Bearer(token.resolve(&key("auth.bearer"), environment)?)),
-        Some(Auth::Basic { user, password }) => {
-            Some(Auth::Basic { user, password: password.resolve(&key("auth.basic.password"), environment)? })
-        }
-    };
-    let concurrency = written.concurrency.unwrap_or(4);
-    if !(1..=CONCURRENCY_MAX).contains(&concurrency) {
-        return Err(wrong(&key("concurrency"), "must be 1 to 1,024"));
-    }
-    let rate = match written.rate_limit {
-        None if loopback => None,
-        None => Some((1.0, 1)),
-        Some(None) => None,
-        Some(Some(limit)) => {
-            if !(limit.per_second.is_finite() && limit.per_second > 0.0 && limit.per_second <= 1e6) {
-                return Err(wrong(&key("rateLimit.perSecond"), "must be more than 0 and at most 1,000,000"));
-            }
-            // Timers have a granularity of a millisecond or more: a fast limit needs a small burst to be reached at all.
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "at most 10,000 by the check above"
-            )]
-            let burst = limit.burst.unwrap_or((limit.per_second / 100.0).ceil().max(1.0) as u32);
-            if burst == 0 {
-                return Err(wrong(&key("rateLimit.burst"), "must be at least 1"));
-            }
-            Some((limit.per_second, burst))
-        }
-    };
-    let tls = written.tls.unwrap_or_default();
-    if tls.cert_file.is_some() != tls.key_file.is_some() {
-        return Err(wrong(&key("tls"), "needs `certFile` and `keyFile` together"));
-    }
-    if !matches!(tls.min_version.as_deref(), None | Some("1.2" | "1.3")) {
-        return Err(wrong(&key("tls.minVersion"), "must be \"1.2\" or \"1.3\""));
-    }
-    let milliseconds = |rest: &str, value: Option<u64>, default: u64| {
-        at_least_one(&key(rest), value).map(|value| Duration::from_millis(value.unwrap_or(default)))
-    };
-    Ok(Destination {
-        name: Arc::from(name),
-        loopback,
-        url: written.url,
-        auth,
-        headers: written.headers,
-        tls,
-        processing_ids: written.processing_ids,
-        enabled: written.enabled.unwrap_or(true),
-        concurrency,
-        rate,
-        connect_timeout: milliseconds("timeouts.connectMs", written.timeouts.connect_ms, 10_000)?,
-        total_timeout: milliseconds("timeouts.totalMs", written.timeouts.total_ms, 120_000)?,
-        retry: resolve_retry(&key("retry"), written.retry)?,
-        order_by: written.order_by.unwrap_or(Some(OrderBy::Patient)),
-        holds_lane: written.after_failure == AfterFailure::Hold,
-        policy: resolve_policy(&key("outcomes"), written.require_hl7_ack, written.outcomes)?,
-    })
-}
-
-fn resolve_policy(key: &str, require_hl7_ack: bool, written: BTreeMap<String, Outcome>) -> Result<Policy, OutboxError> {
-    let mut overrides = BTreeMap::new();
-    for (row, outcome) in written {
-        let name = row.parse().map_err(|_| wrong(key, "names a row that docs/outcomes.md does not list"))?;
-        overrides.insert(name, outcome);
-    }
-    let policy = Policy { require_hl7_ack, overrides };
-    policy.check().map_err(|problem| wrong(key, &format!("cannot hold: {problem}")))?;
-    Ok(policy)
-}
-
-fn resolve_retry(key: &str, written: Retry) -> Result<RetryPolicy, OutboxError> {
-    let mut policy = RetryPolicy::default();
-    let written_schedule = written.schedule_ms.is_some();
-    if let Some(schedule) = written.schedule_ms {
-        if schedule.is_empty() || schedule.iter().all(|&step| step == 0) {
-            return Err(wrong(&format!("{key}.scheduleMs"), "needs at least one delay above zero"));
-        }
-        policy.schedule = schedule.into_iter().map(Duration::from_millis).collect();
-    }
-    if let Some(growth) = written.exponential {
-        if written_schedule {
-            return Err(wrong(key, "takes `scheduleMs` or `exponential`, not both"));
-        }
-        policy.schedule = exponential(&format!("{key}.exponential"), growth)?;
-    }
-    if written.expires_in_ms == Some(Some(0)) {
-        return Err(wrong(&format!("{key}.expiresInMs"), "must be at least 1, or null"));
-    }
-    policy.expires = written.expires_in_ms.flatten().map(Duration::from_millis);
-    if let Some(jitter) = written.jitter {
-        if !(0.0..=0.2).contains(&jitter) {
-            return Err(wrong(&format!("{key}.jitter"), "must be 0 to 0.2"));
-        }
-        policy.jitter = jitter;
-    }
-    let count = |rest: &str, value: Option<u32>, default: u32| match value {
-        Some(0) => Err(wrong(&format!("{key}.{rest}"), "must be at least 1")),
-        other => Ok(other.unwrap_or(default)),
-    };
-    policy.attempts_max = count("maxAttempts", written.max_attempts, policy.attempts_max)?;
-    policy.indeterminate_max = count("maxIndeterminate", written.max_indeterminate, policy.indeterminate_max)?;
-    Ok(policy)
-}
-
-/// Delays that grow by a factor up to a cap, written out as a schedule.
-fn exponential(key: &str, growth: Exponential) -> Result<Vec<Duration>, OutboxError> {
-    if growth.first_ms == 0 || growth.cap_ms < growth.first_ms || growth.cap_ms > DELAY_MAX_MS {
-        return Err(wrong(key, "needs `firstMs` of at least 1 and a `capMs` from there to 604,800,000 (a week)"));
-    }
-    let factor = growth.factor.unwrap_or(2.0);
-    if !(1.1..=10.0).contains(&factor) {
-        return Err(wrong(&format!("{key}.factor"), "must be 1.1 to 10"));
-    }
-    let (first, cap) = (Duration::from_millis(growth.first_ms), Duration::from_millis(growth.cap_ms));
-    let mut schedule = vec![first];
-    while let Some(last) = schedule.last().copied().filter(|last| *last < cap) {
-        schedule.push(last.mul_f64(factor).min(cap));
-    }
-    Ok(schedule)
-}
-
-/// Checks scheme and host; answers whether the address is loopback. Credentials in an address would end up in logs of
-/// proxies and receivers, so they are refused.
-fn check_url(key: &str, url: &str, allow_plaintext: bool) -> Result<bool, OutboxError> {
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong(key, "is not an absolute URL"))?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    if authority.contains('@') {
-        return Err(wrong(key, "contains credentials; use `auth`"));
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(""),
-        None => authority.split(':').next().unwrap_or(""),
-    };
-    if host.is_empty() || url.bytes().any(|b| b <= b' ' || b == 0x7f) {
-        return Err(wrong(key, "is not a valid URL"));
-    }
-    let loopback = host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    match scheme.to_ascii_lowercase().as_str() {
-        "https" => Ok(loopback),
-        "http" if loopback || allow_plaintext => Ok(loopback),
-        "http" => Err(wrong(
-            key,
-            "is plain http:// beyond loopback: patients' data would travel in the clear; use https://, or set `allowPlaintext` if the network is sealed by other means",
-        )),
-        _ => Err(wrong(key, "must begin with https:// (or http:// on loopback)")),
-    }
 }
 
 #[cfg(test)]

@@ -89,14 +89,19 @@ fn answer_of(seen: Seen) -> Option<Vec<u8>> {
     let answer = match seen {
         Seen::Http { body, .. } => body,
         Seen::Mllp { frames, .. } => frames.concat(),
-        Seen::NotDelivered { .. } | Seen::CertificateRefused { .. } | Seen::NoAnswer { .. } => Vec::new(),
+        Seen::NotDelivered { .. }
+        | Seen::CertificateRefused { .. }
+        | Seen::ProxyRefused { .. }
+        | Seen::TokenRefused { .. }
+        | Seen::NoAnswer { .. } => Vec::new(),
     };
     (!answer.is_empty()).then_some(answer)
 }
 
 /// Hands one message over.
 pub(super) async fn deliver(transport: Arc<dyn Transport>, claimed: Claimed) -> Delivery {
-    transport.deliver(Parcel { body: claimed.body, control_id: claimed.control_id }).await
+    let Claimed { body, control_id, application_ack, .. } = claimed;
+    transport.deliver(Parcel { body, control_id, application_ack }).await
 }
 
 /// What is known of an attempt whose task panicked: bytes may have left.

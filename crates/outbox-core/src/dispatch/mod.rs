@@ -27,7 +27,7 @@ use self::bell::Bell;
 use self::driver::{Driver, Phase};
 use self::election::Election;
 use self::keeper::{Keeper, Order};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Destination;
 use crate::error::{OutboxError, code};
 use crate::store::Store;
@@ -141,6 +141,13 @@ impl Dispatcher {
     /// A command was committed.
     pub fn commanded(&self) {
         self.shared.ring_all();
+    }
+
+    /// When certificates expire, by destination, as far as they have been seen.
+    pub fn certificates(&self) -> BTreeMap<String, Timestamp> {
+        let ways = self.shared.ways.iter();
+        ways.filter_map(|(name, way)| Some((name.to_string(), way.borrow().transport.certificate_expires_at()?)))
+            .collect()
     }
 
     /// The running part.

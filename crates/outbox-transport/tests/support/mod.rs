@@ -3,6 +3,7 @@
 
 pub(crate) mod papers;
 pub(crate) mod peer;
+pub(crate) mod scripted;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use outbox_core::acknowledgement::{Asked, Seen, Verdict, judge};
 use outbox_core::config::{Destination, Environment, Settings, read};
 use outbox_core::error::OutboxError;
+use outbox_core::hl7::AckCondition;
 use outbox_core::message::Body;
 use outbox_core::transport::{Delivery, Parcel, Transport};
 use outbox_receiver::{Receiver, ReceiverConfig};
@@ -30,6 +32,14 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 pub(crate) struct Way {
     pub(crate) destination: Arc<Destination>,
     pub(crate) transport: Arc<dyn Transport>,
+}
+
+/// What is known of a message beside its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    /// MSH-16.
+    pub(crate) application_ack: Option<AckCondition>,
+    pub(crate) earlier_indeterminate: bool,
 }
 
 /// What came of one message, and what it is worth.
@@ -76,6 +86,11 @@ pub(crate) fn way_to(addr: SocketAddr, total_ms: u64) -> Way {
     way(json!({ "url": format!("http://{addr}/receive"), "timeouts": { "totalMs": total_ms } }))
 }
 
+/// The same over MLLP.
+pub(crate) fn mllp_way_to(addr: SocketAddr, total_ms: u64) -> Way {
+    way(json!({ "url": format!("mllp://{addr}"), "timeouts": { "totalMs": total_ms } }))
+}
+
 /// The error of a destination that cannot be connected to.
 pub(crate) fn refused(rest: Value) -> OutboxError {
     outbox_transport::connect(&destination(rest)).err().expect("this configuration must be refused")
@@ -84,10 +99,15 @@ pub(crate) fn refused(rest: Value) -> OutboxError {
 impl Way {
     /// Hands one message over and judges what was seen.
     pub(crate) async fn hand(&self, control_id: &str, body: impl Into<Vec<u8>>) -> Handed {
-        let parcel = Parcel { body: Body::new(body.into()), control_id: Arc::from(control_id) };
+        self.hand_as(control_id, body, Told::default()).await
+    }
+
+    /// The same, with more known of the message.
+    pub(crate) async fn hand_as(&self, control_id: &str, body: impl Into<Vec<u8>>, told: Told) -> Handed {
+        let Told { application_ack, earlier_indeterminate } = told;
+        let parcel = Parcel { body: Body::new(body.into()), control_id: Arc::from(control_id), application_ack };
         let Delivery { seen, bytes_sent } = soon(self.transport.deliver(parcel)).await;
-        let asked =
-            Asked { control_id, application_ack: None, earlier_indeterminate: false, now: SystemTime::UNIX_EPOCH };
+        let asked = Asked { control_id, application_ack, earlier_indeterminate, now: SystemTime::UNIX_EPOCH };
         let verdict = judge(&seen, &asked, &self.destination.policy);
         Handed { seen, bytes_sent, verdict }
     }

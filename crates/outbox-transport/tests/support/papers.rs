@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use rcgen::{
+    CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, PublicKeyData as _, date_time_ymd,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -11,6 +14,8 @@ use tempfile::TempDir;
 pub(crate) struct Paper {
     pub(crate) cert: String,
     pub(crate) key: String,
+    /// `sha256/…` of its public key.
+    pub(crate) pin: String,
 }
 
 /// An authority and a directory for files.
@@ -39,10 +44,7 @@ impl Papers {
 
     /// For a server whose time has passed.
     pub(crate) fn expired(&self, name: &str) -> Paper {
-        let mut params = params(name, ExtendedKeyUsagePurpose::ServerAuth);
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2021, 1, 1);
-        self.issue(&params)
+        self.until(name, ExtendedKeyUsagePurpose::ServerAuth, (2021, 1, 1))
     }
 
     /// For a client.
@@ -50,9 +52,34 @@ impl Papers {
         self.issue(&params("clinic.invalid", ExtendedKeyUsagePurpose::ClientAuth))
     }
 
+    /// For a server or a client that has a date for its end, at midnight UTC.
+    pub(crate) fn until(
+        &self,
+        name: &str,
+        purpose: ExtendedKeyUsagePurpose,
+        (year, month, day): (i32, u8, u8),
+    ) -> Paper {
+        let mut params = params(name, purpose);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
+        self.issue(&params)
+    }
+
+    /// Self-signed and marked as an authority, as `openssl req -x509` makes it.
+    pub(crate) fn own(name: &str, (year, month, day): (i32, u8, u8)) -> Paper {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
+        let key = KeyPair::generate().unwrap();
+        Paper { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem(), pin: String::new() }
+    }
+
     fn issue(&self, params: &CertificateParams) -> Paper {
         let key = KeyPair::generate().unwrap();
-        Paper { cert: params.signed_by(&key, &self.authority).unwrap().pem(), key: key.serialize_pem() }
+        let digest = ring::digest::digest(&ring::digest::SHA256, &key.subject_public_key_info());
+        let pin = format!("sha256/{}", BASE64_STANDARD.encode(digest));
+        Paper { cert: params.signed_by(&key, &self.authority).unwrap().pem(), key: key.serialize_pem(), pin }
     }
 
     /// Writes a file and answers its path.
