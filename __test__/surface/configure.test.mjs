@@ -155,7 +155,7 @@ test('a bad change is refused by name and changes nothing', async (t) => {
 test('credentials are refused, by name and never by value, so that the file does not hold them', async (t) => {
   const outbox = await open(t)
   const secret = 'invented-secret'
-  const wrong = [[{ auth: { bearer: secret } }, 'auth'], [{ auth: { basic: { user: 'u', password: secret } } }, 'auth'], [{ headers: { authorization: secret } }, 'authorization'], [{ headers: { 'X-API-Key': secret } }, 'X-API-Key'], [{ headers: { Cookie: secret } }, 'Cookie']]
+  const wrong = [[{ auth: { bearer: secret } }, 'auth'], [{ auth: { basic: { user: 'u', password: secret } } }, 'auth'], [{ headers: { authorization: secret } }, 'authorization'], [{ headers: { 'X-API-Key': secret } }, 'X-API-Key'], [{ headers: { 'X-Auth-Token': secret } }, 'X-Auth-Token'], [{ headers: { Cookie: secret } }, 'Cookie']]
   for (const [patch, name] of wrong) {
     const { message } = await refused(() => outbox.configureDestination('malaffi', patch, by), 'ERR_OPTION')
     assert.ok(message.includes(name) && !message.includes(secret), message)
