@@ -213,7 +213,7 @@ A refusal that is overridden to \`accepted\` makes the message SENT, never ACKNO
 ## Codes of an attempt
 
 \`attempt.code\` and \`failure.code\` name what decided, in one word: \`HTTP_<status>\`, \`ACK_<MSA-1>\` or \`ACK_<MSA-1>_<error code>\`
-(\`ACK_AE_101\`), \`ACK_ID_DIFFERS\`, \`ACK_CODE_UNKNOWN\`, \`ACK_UNPARSABLE\`, \`TAKEN_OVER\`, \`BODY_DAMAGED\`, or the fault of the
+(\`ACK_AE_101\`), \`ACK_ID_DIFFERS\`, \`ACK_CODE_UNKNOWN\`, \`ACK_UNPARSABLE\`, \`TAKEN_OVER\`, \`EXPIRED\`, \`BODY_DAMAGED\`, or the fault of the
 connection in capitals (\`CONNECT_REFUSED\`, \`ANSWER_TIMEOUT\`, \`SERVER_CERTIFICATE_REFUSED\`).
 
 ## Warnings

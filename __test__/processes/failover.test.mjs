@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test from 'node:test'
 
-import { hl7 } from '../support/messages.mjs'
+import { controlId, hl7 } from '../support/messages.mjs'
 import { by, config, count, folder, open, reach, until } from '../support/outbox.mjs'
 import { startApp } from '../support/processes.mjs'
 import { bytesOf, firsts, receiver } from '../support/receiver.mjs'
@@ -150,5 +150,62 @@ test('ten applications killed at random moments while they enqueue lose nothing 
   for (const { controlId } of await taker.received()) {
     if (seen.has(controlId)) assert.ok(marked.has(controlId), `${controlId} came twice without a mark`)
     seen.add(controlId)
+  }
+})
+
+test('a message whose sending ends every process is stopped when its limit of doubts is reached', { timeout: 60_000 }, async (t) => {
+  const taker = await receiver(t, { rules: [{ when: { controlId: 'KILLER' }, answer: 'silent' }] })
+  const path = join(folder(t), 'outbox.db')
+  const looker = await lookAt(t, path, taker.url)
+  const settings = config(path, taker.url, { retry: { scheduleMs: [20], jitter: 0, maxIndeterminate: 2 } })
+  const { id } = await looker.enqueueHl7(hl7({ control: 'KILLER', patient: 'X-1' }))
+  const next = await looker.enqueueHl7(hl7({ control: 'NEXT', patient: 'X-1' }))
+  for (let n = 1; n <= 2; n++) {
+    const doomed = await startApp(t, settings)
+    await taker.until(n)
+    await doomed.kill()
+  }
+  await startApp(t, settings)
+  const failed = await reach(looker, id, 'FAILED')
+  assert.deepEqual([failed.failure.reason, failed.failure.code, failed.tries, failed.possibleDuplicate], ['indeterminate', 'TAKEN_OVER', 2, true])
+  await reach(looker, next.id, 'ACKNOWLEDGED')
+})
+
+test('what a person orders in another process reaches the sender within 200 ms', async (t) => {
+  const { taker, leader, looker } = await pair(t, { rules: [{ when: { controlId: 'BAD' }, answer: { type: 'ae', errors: [{ code: '103' }] } }] })
+  const bad = await leader.call('enqueueHl7', hl7({ control: 'BAD', patient: 'Y-1' }))
+  const held = await leader.call('enqueueHl7', hl7({ control: 'HELD', patient: 'Y-2' }), { hold: true })
+  const sent = await leader.call('enqueueHl7', hl7({ control: 'SENT', patient: 'Y-3' }))
+  await reach(looker, bad.id, 'FAILED')
+  await reach(looker, sent.id, 'ACKNOWLEDGED')
+  const orders = [
+    () => looker.releaseMessages({ ids: [held.id] }, by),
+    () => looker.resendMessages({ ids: [sent.id] }, by),
+    () => looker.retryMessages({ ids: [bad.id] }, by),
+    () => looker.replaceMessage(bad.id, hl7({ control: 'RIGHT', patient: 'Y-1' }), by),
+  ]
+  for (const [n, order] of orders.entries()) {
+    await order()
+    const ordered = Date.now()
+    const arrivals = await taker.until(n + 3)
+    assert.ok(Date.parse(arrivals[n + 2].at) - ordered < 200, `${n}: ${Date.parse(arrivals[n + 2].at) - ordered} ms`)
+    if (n === 2) await reach(looker, bad.id, 'FAILED')
+  }
+  assert.deepEqual((await taker.received()).slice(2).map(({ controlId }) => controlId), ['HELD', 'SENT', 'BAD', 'RIGHT'])
+})
+
+test('changes of one destination in two processes at once are both kept', async (t) => {
+  const { leader, standby, looker } = await pair(t)
+  await Promise.all([leader.call('configureDestination', 'malaffi', { processingIds: ['D'] }, by), standby.call('configureDestination', 'malaffi', { orderBy: null }, by)])
+  await looker.pauseDestination('malaffi', by)
+  for (const app of [leader, standby]) {
+    await until(looker, () => app.call('enqueueHl7', hl7()).then(() => false, ({ code }) => code === 'ERR_PROCESSING_ID'))
+    // Of two that follow each other the second waits for nobody: there is no order any more.
+    await until(looker, async () => {
+      const patient = controlId('Z')
+      await app.call('enqueueHl7', hl7({ patient, msh: { 11: 'D' } }))
+      const { id } = await app.call('enqueueHl7', hl7({ patient, msh: { 11: 'D' } }))
+      return (await looker.getMessage(id)).blockedBy === null
+    })
   }
 })

@@ -122,3 +122,26 @@ test('a second opener in one process with the same configuration shares the outb
   const { id } = await second.enqueueHl7(hl7())
   await reach(second, id, 'ACKNOWLEDGED')
 })
+
+test('a worker that is terminated while it reads the changes under a name leaves the name to others', { timeout: 30_000 }, async (t) => {
+  const settings = config(join(folder(t), 'outbox.db'), 'http://127.0.0.1:9/', { enabled: false })
+  const outbox = await door.Outbox.open(settings)
+  t.after(() => outbox.close({ timeoutMs: 0 }))
+  await outbox.enqueueHl7(hl7({ control: 'READ' }))
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    const { Outbox } = require(workerData.door)
+    Outbox.open(workerData.settings).then(async (outbox) => {
+      for await (const { controlId } of outbox.statusChanges({ consumer: 'worker' })) {
+        parentPort.postMessage(controlId)
+        await new Promise((resolve) => setTimeout(resolve, 3_600_000))
+      }
+    })`
+  const worker = new Worker(source, { eval: true, workerData: { door: join(root, 'index.js'), settings } })
+  assert.equal(await new Promise((resolve) => worker.once('message', resolve)), 'READ')
+  await worker.terminate()
+  for await (const { controlId } of outbox.statusChanges({ consumer: 'worker' })) {
+    assert.equal(controlId, 'READ')
+    break
+  }
+})

@@ -118,7 +118,7 @@ test('options that are unknown, wrong or too large are refused, and nothing is s
   const outbox = await openPaused(t)
   const many = Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`k${n}`, 'v']))
   const wrong = [
-    { orderingkey: 'x' }, { hold: true }, null, [], 'options', 1, { destination: 1 }, { destination: null }, { orderingKey: 1 }, { orderingKey: '' }, { orderingKey: 'x'.repeat(1_025) },
+    { orderingkey: 'x' }, { held: true }, { hold: 1 }, { hold: null }, { priority: 'high' }, { priority: null }, { expiresInMs: 0 }, { expiresInMs: -1 }, { expiresInMs: 1.5 }, { expiresInMs: '1' }, null, [], 'options', 1, { destination: 1 }, { destination: null }, { orderingKey: 1 }, { orderingKey: '' }, { orderingKey: 'x'.repeat(1_025) },
     { tags: [] }, { tags: 'x' }, { tags: many }, { tags: { ['k'.repeat(33)]: 'v' } }, { tags: { '': 'v' } }, { tags: { k: 'v'.repeat(129) } }, { tags: { k: 1 } }, { tags: { k: null } },
     { notBefore: 'tomorrow' }, { notBefore: 1 }, { notBefore: new Date(NaN) }, { notBefore: '2030-13-01T00:00:00Z' }, { maxAttempts: 0 }, { maxAttempts: -1 }, { maxAttempts: 1.5 }, { maxAttempts: '3' }, { maxAttempts: 2 ** 40 },
   ]

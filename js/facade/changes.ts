@@ -10,6 +10,9 @@ const LOOK_EVERY_MS = 250
 /** How soon a waiting reader notices that the active one is gone. */
 const STAND_EVERY_MS = 500
 
+/** A misspelt `consumer` would read everything again at every start. */
+const OPTIONS: ReadonlySet<string> = new Set(['after', 'consumer', 'signal'])
+
 type Subscribe = (listener: () => void) => () => void
 
 export interface ChangesOptions {
@@ -20,17 +23,21 @@ export interface ChangesOptions {
 
 export async function* changes(native: NativeOutbox, subscribe: Subscribe, given: ChangesOptions): AsyncGenerator<StatusChange, void, void> {
   const options = check.object(given, 'options')
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.has(name)) throw check.wrong(`\`${name}\` is not an option of statusChanges`)
+  }
   const after = options.after === undefined ? undefined : check.text(options.after, 'after')
   const consumer = options.consumer === undefined ? undefined : check.text(options.consumer, 'consumer')
   const signal = abortSignal(options.signal)
   const bell = new Bell(signal)
+  let active = false
   try {
     const unsubscribe = subscribe(() => {
       bell.ring()
     })
     bell.onEnd(unsubscribe)
     if (consumer !== undefined) {
-      while (!(await native.holdConsumer(consumer))) {
+      while (!(active = await native.holdConsumer(consumer))) {
         if (!(await bell.wait(STAND_EVERY_MS))) return
       }
     }
@@ -39,7 +46,8 @@ export async function* changes(native: NativeOutbox, subscribe: Subscribe, given
     throw check.coded(error)
   } finally {
     bell.end()
-    if (consumer !== undefined) native.releaseConsumer(consumer)
+    // One that only waited must not give away the turn of another reader of this process.
+    if (active && consumer !== undefined) native.releaseConsumer(consumer)
   }
 }
 
@@ -61,10 +69,10 @@ async function* follow(
     while (!bell.isOver()) {
       const page = JSON.parse(await native.changes(cursor, PAGE)) as StatusChange[]
       for (const change of page) {
+        if (bell.isOver()) return
         yield change
         // Only now: a caller that fails on a change is told it again.
         cursor = change.cursor
-        if (bell.isOver()) return
       }
       await note()
       if (page.length === 0 && !(await bell.wait(LOOK_EVERY_MS))) return

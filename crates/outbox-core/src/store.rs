@@ -98,7 +98,7 @@ pub struct Turn {
     pub expires: Option<Duration>,
     /// Attempts with an unknown end before a message becomes a dead letter, whoever died meanwhile.
     pub indeterminate_max: u32,
-    /// If a message becomes a dead letter instead of being claimed: its lane waits for a person.
+    /// If a message becomes a dead letter before it is sent: its lane waits for a person.
     pub holds_lane: bool,
 }
 

@@ -316,7 +316,10 @@ impl NativeOutbox {
     #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
     pub fn close<'env>(&self, env: &'env Env, timeout_ms: f64) -> Result<PromiseRaw<'env, ()>> {
         let (ticket, promise) = port::promise(env)?;
+        let readings = Arc::clone(&self.readings);
         self.handle.close(Duration::from_secs_f64((timeout_ms / 1_000.0).clamp(0.0, 3_600.0)), move |drained| {
+            // A loop that nobody goes on with would keep its names for as long as the process lives.
+            readings.lock().unwrap_or_else(PoisonError::into_inner).clear();
             ticket.settle(Ok(Settlement::Truth(drained)));
         });
         Ok(promise)

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::destination::DestinationConfig;
 use crate::error::{OutboxError, code};
 
-/// Headers that carry credentials, in lower case.
-const SECRET_HEADERS: &[&str] = &["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
+/// Words in the names of headers that carry credentials, in lower case. One too many refused is better than one too few.
+const SECRET_WORDS: &[&str] = &["auth", "cookie", "key", "token", "secret", "password", "credential"];
 
 /// Reads a patch: an object with some keys of a destination. What the file may not hold in the clear is refused.
 pub fn read_patch(json: &str) -> Result<Map<String, Value>, OutboxError> {
@@ -25,7 +25,8 @@ pub fn read_patch(json: &str) -> Result<Map<String, Value>, OutboxError> {
         return secret("proxy.auth");
     }
     let headers = patch.get("headers").and_then(Value::as_object);
-    match headers.into_iter().flatten().find(|(name, _)| SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str())) {
+    let carries = |name: &str| SECRET_WORDS.iter().any(|word| name.to_ascii_lowercase().contains(word));
+    match headers.into_iter().flatten().find(|(name, _)| carries(name)) {
         Some((name, _)) => secret(&format!("headers.{name}")),
         None => Ok(patch),
     }

@@ -250,7 +250,8 @@ impl Driver {
         self.store.note_destination(Arc::clone(&way.destination.name), state, reason, Box::new(|_| {}));
     }
 
-    /// Takes over what persons changed. A new rate begins with an empty bucket, so that a change cannot double it.
+    /// Takes over what persons changed. A new rate begins with an empty bucket, so that a change cannot double it. A destination
+    /// that rests is probed now: the change may be what it waited for.
     fn reconfigure(&mut self, course: &mut Course) {
         if !self.way.has_changed().unwrap_or(false) {
             return;
@@ -261,6 +262,8 @@ impl Driver {
         }
         tracing::info!(destination = %way.destination.name, "the configuration has changed");
         course.way = way;
+        course.breaker.nudge(Instant::now());
+        self.bell.ring_work();
     }
 
     /// Sleeps until an attempt ends, somebody rings, the phase changes, or it is time to look.

@@ -94,6 +94,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Found> {
 /// Looks up who blocks it, and whether it was overtaken.
 fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failure> {
     let Found { mut view, lane, position, waits } = found;
+    view.overtaken = view.replaced_by.is_some() && !view.status.is_delivered();
     let Some(lane) = lane else { return Ok(view) };
     if waits {
         let front: Option<[u8; 16]> = connection
@@ -109,7 +110,7 @@ fn complete(connection: &Connection, found: Found) -> Result<MessageView, Failur
         }
     }
     if !view.status.is_delivered() {
-        view.overtaken = is_overtaken(connection, &lane, position, view.seq)?;
+        view.overtaken |= is_overtaken(connection, &lane, position, view.seq)?;
     }
     Ok(view)
 }

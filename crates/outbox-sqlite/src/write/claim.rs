@@ -295,7 +295,7 @@ fn put_aside(unit: &mut Unit<'_>, turn: &Turn, seq: i64, reason: Reason, code: &
         ack_code: None,
         err_codes: None,
     };
-    let barrier = turn.holds_lane || reason == Reason::Unreadable;
-    fail(unit, &turn.destination, &standing, standing.attempts, &failure, barrier)?;
+    let holds_lane = turn.holds_lane || reason == Reason::Unreadable;
+    fail(unit, &turn.destination, &standing, standing.attempts, &failure, holds_lane)?;
     lane::settle_any(unit, standing.lane.as_ref())
 }

@@ -192,10 +192,11 @@ impl Model {
         if urgent { Priority::Urgent } else { Priority::Routine }
     }
 
-    /// Later messages of its lane were delivered.
+    /// Later messages of its lane were delivered, or a correction stands for it.
     pub(crate) fn overtaken(&self, n: usize) -> bool {
         let kept = &self.messages[n];
-        self.messages.iter().any(|other| kept.shares_lane(other) && other.delivered && other.order() > kept.order())
+        let is_later = |other: &Kept| kept.shares_lane(other) && other.delivered && other.order() > kept.order();
+        kept.replaced_by.is_some() || self.messages.iter().any(is_later)
     }
 
     /// After any change: whoever is first of its lane waits no longer than its own delay from now.

@@ -25,10 +25,14 @@ pub(super) struct Candidate {
     pub(super) destination: Arc<str>,
     pub(super) place: Option<String>,
     pub(super) not_before: Option<i64>,
+    /// A correction stands for it.
+    pub(super) replaced: bool,
 }
 
 impl Candidate {
-    pub(super) const COLUMNS: &'static str = "destination, place, not_before";
+    /// Behind those of [`Standing`]; further ones begin at [`Self::WIDTH`].
+    pub(super) const COLUMNS: &'static str = "destination, place, not_before, replaced_by IS NOT NULL";
+    pub(super) const WIDTH: usize = Standing::WIDTH + 4;
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -36,6 +40,7 @@ impl Candidate {
             destination: Arc::from(row.get_ref(Standing::WIDTH)?.as_str()?),
             place: row.get(Standing::WIDTH + 1)?,
             not_before: row.get(Standing::WIDTH + 2)?,
+            replaced: row.get(Standing::WIDTH + 3)?,
         })
     }
 
@@ -59,7 +64,7 @@ pub(super) fn for_each(
     act: impl Fn(&mut Unit<'_>, &Candidate) -> Result<Done, Failure>,
 ) -> Result<Changed, Failure> {
     let named = filter.ids.is_some() || filter.control_ids.is_some();
-    // Looked for before anything changes: what a purge removes was there.
+    // Looked for before anything changes: a purge would hide what it has just changed.
     let missing = missing(unit, filter)?;
     let mut changed = Changed::default();
     let mut after = 0;

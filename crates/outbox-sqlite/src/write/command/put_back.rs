@@ -8,7 +8,6 @@ use super::each::{Candidate, Done};
 use crate::error::Failure;
 use crate::read::is_overtaken;
 use crate::write::lane;
-use crate::write::standing::Standing;
 use crate::write::turn::enter;
 use crate::write::unit::Unit;
 
@@ -18,7 +17,7 @@ pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken:
     if candidate.in_flight() {
         return Ok(Done::Left(code::ERR_IN_FLIGHT));
     }
-    if !allow_overtaken && overtaken(unit, standing)? {
+    if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
     nudge(unit, &candidate.destination)?;
@@ -38,7 +37,7 @@ pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken:
 
 /// HELD: pending, in the old place of the lane; a `notBefore` that has not come is still kept.
 pub(super) fn release(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
-    if !allow_overtaken && overtaken(unit, &candidate.standing)? {
+    if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
     let due = candidate.not_before.map_or(unit.now.0, |at| at.max(unit.now.0));
@@ -47,7 +46,7 @@ pub(super) fn release(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtake
 
 /// SENT, ACKNOWLEDGED: pending again, marked as a possible duplicate.
 pub(super) fn resend(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
-    if !allow_overtaken && overtaken(unit, &candidate.standing)? {
+    if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
     nudge(unit, &candidate.destination)?;
@@ -85,7 +84,9 @@ fn pend(unit: &mut Unit<'_>, candidate: &Candidate, due: i64, manual: bool, dupl
     Ok(Done::Changed)
 }
 
-fn overtaken(unit: &Unit<'_>, standing: &Standing) -> Result<bool, Failure> {
-    let Some(lane) = &standing.lane else { return Ok(false) };
+/// Later messages of its lane were delivered, or a correction stands for it.
+fn overtaken(unit: &Unit<'_>, candidate: &Candidate) -> Result<bool, Failure> {
+    let standing = &candidate.standing;
+    let Some(lane) = standing.lane.as_ref().filter(|_| !candidate.replaced) else { return Ok(candidate.replaced) };
     is_overtaken(unit.connection, lane, standing.position, standing.seq)
 }

@@ -26,7 +26,7 @@ pub(crate) fn replace(unit: &mut Unit<'_>, id: MessageId, correction: &Ready, by
     let old: Option<(Candidate, Option<[u8; 16]>)> = unit
         .connection
         .prepare_cached(&sql)?
-        .query_row(params![id.seq(), id.as_bytes()], |row| Ok((Candidate::read(row)?, row.get(Standing::WIDTH + 3)?)))
+        .query_row(params![id.seq(), id.as_bytes()], |row| Ok((Candidate::read(row)?, row.get(Candidate::WIDTH)?)))
         .optional()?;
     let Some((old, replaced_by)) = old else { return Err(OutboxError::plain(code::ERR_MESSAGE_ID).into()) };
     if let Some(stored) = known(unit, correction)? {
