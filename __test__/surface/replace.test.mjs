@@ -177,3 +177,15 @@ test('a correction is not refused for want of room when its message on hold make
   assert.equal(right.status, 'PENDING')
   assert.equal((await outbox.getStats()).byStatus.PENDING, 1)
 })
+
+test('the correction of a message with an ordering key of its own keeps that lane, and one without order stays without', async (t) => {
+  const outbox = await openPaused(t)
+  const held = await outbox.enqueueHl7(hl7({ patient: 'OK-1' }), { orderingKey: 'room', hold: true })
+  const behind = await outbox.enqueueHl7(hl7({ patient: 'OK-2' }), { orderingKey: 'room' })
+  const right = await outbox.replaceMessage(held.id, hl7({ patient: 'OK-3' }), by)
+  assert.equal((await outbox.getMessage(behind.id)).blockedBy, right.id)
+  const free = await outbox.enqueueHl7(hl7({ patient: 'OK-1' }), { orderingKey: null, hold: true })
+  const freed = await outbox.replaceMessage(free.id, hl7({ patient: 'OK-4' }), by)
+  const other = await outbox.enqueueHl7(hl7({ patient: 'OK-4' }))
+  assert.deepEqual([(await outbox.getMessage(freed.id)).blockedBy, (await outbox.getMessage(other.id)).blockedBy], [null, null])
+})

@@ -71,6 +71,12 @@ pub struct EnqueueRequest {
 }
 
 impl EnqueueRequest {
+    /// A stored message as its destination's settings alone would take it.
+    pub fn of_stored(content: Vec<u8>, stored: &MessageView) -> Self {
+        let options = EnqueueOptions { destination: Some(stored.destination.clone()), ..EnqueueOptions::default() };
+        Self { message: content, source: Source::Bytes, options }
+    }
+
     /// A correction of `old`: for the same receiver, with its labels and priority.
     #[must_use]
     pub fn in_place_of(mut self, old: &MessageView) -> Self {

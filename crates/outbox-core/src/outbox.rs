@@ -157,23 +157,33 @@ impl Outbox {
     /// receiver.
     pub fn replace(&self, id: MessageId, correction: EnqueueRequest, by: By, done: Done<Admitted>) {
         let (settings, clock, dispatcher) = (self.live.present(), Arc::clone(&self.clock), self.dispatcher());
-        let store = Arc::clone(&self.store);
+        let (store, writing) = (Arc::clone(&self.store), Arc::clone(&self.store));
         self.store.message(
             MessageRef::Id(id),
             Box::new(move |found| match found {
                 Err(error) => done(Err(error)),
                 Ok(None) => done(Err(OutboxError::plain(code::ERR_MESSAGE_ID))),
-                Ok(Some(old)) => {
-                    let request = correction.in_place_of(&old);
-                    let done: Done<Admitted> = Box::new(move |result| {
-                        if let (Ok(_), Some(dispatcher)) = (&result, &dispatcher) {
-                            dispatcher.commanded();
-                        }
-                        done(result);
-                    });
-                    let prepare = Box::new(move || enqueue::prepare(&settings, clock.as_ref(), vec![request]));
-                    store.replace(id, prepare, by, done);
-                }
+                Ok(Some(old)) => store.content(
+                    id,
+                    Box::new(move |content| {
+                        // Read anew as its destination would: a lane that it does not have so was its caller's choice.
+                        let before = EnqueueRequest::of_stored(content.ok().flatten().unwrap_or_default(), &old);
+                        let request = correction.in_place_of(&old);
+                        let done: Done<Admitted> = Box::new(move |result| {
+                            if let (Ok(_), Some(dispatcher)) = (&result, &dispatcher) {
+                                dispatcher.commanded();
+                            }
+                            done(result);
+                        });
+                        let prepare = Box::new(move || {
+                            let mut prepared = enqueue::prepare(&settings, clock.as_ref(), vec![request])?;
+                            prepared
+                                .extend(enqueue::prepare(&settings, clock.as_ref(), vec![before]).unwrap_or_default());
+                            Ok(prepared)
+                        });
+                        writing.replace(id, prepare, by, done);
+                    }),
+                ),
             }),
         );
     }

@@ -298,7 +298,9 @@ pub trait Store: Send + Sync + 'static {
     fn mend_due(&self, done: Done<u64>);
     /// Carries out and records an order.
     fn command(&self, command: Command, by: By, done: Done<Changed>);
-    /// Stores the one message of `prepare` in the lane place of a FAILED or HELD one, which becomes CANCELLED.
+    /// Stores the first message of `prepare` in the lane place of a FAILED or HELD one, which becomes CANCELLED. The second,
+    /// if there is one, is the replaced message read anew: when its lane is not the one that it was stored in, that lane was
+    /// its caller's choice, and the correction keeps it.
     fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>);
     /// Remembers what the dispatcher sees of a destination, for other processes to show.
     fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>);

@@ -223,8 +223,9 @@ impl Operation for Replace {
     }
 
     fn apply(&mut self, unit: &mut Unit<'_>) {
-        if let Ok([replacement]) = self.prepared.as_deref() {
-            self.result = Some(unit.guarded(|unit| command::replace(unit, self.id, replacement, &self.by)));
+        if let Ok([correction, before @ ..]) = self.prepared.as_deref_mut() {
+            let before = before.first();
+            self.result = Some(unit.guarded(|unit| command::replace(unit, self.id, correction, before, &self.by)));
         }
     }
 

@@ -16,7 +16,13 @@ use crate::write::unit::Unit;
 
 /// Stores the correction in the lane place of the FAILED or HELD message, which becomes CANCELLED; both know each other. A
 /// correction for another patient goes to the end of that patient's lane. The same correction again changes nothing.
-pub(crate) fn replace(unit: &mut Unit<'_>, id: MessageId, correction: &Ready, by: &By) -> Result<Admitted, Failure> {
+pub(crate) fn replace(
+    unit: &mut Unit<'_>,
+    id: MessageId,
+    correction: &mut Ready,
+    before: Option<&Ready>,
+    by: &By,
+) -> Result<Admitted, Failure> {
     super::check(by)?;
     let sql = format!(
         "SELECT {}, {}, replaced_by FROM message WHERE seq = ?1 AND id = ?2 AND purged_at IS NULL",
@@ -35,6 +41,9 @@ pub(crate) fn replace(unit: &mut Unit<'_>, id: MessageId, correction: &Ready, by
     }
     if !matches!(old.standing.state, State::Failed | State::Held) {
         return Err(OutboxError::plain(code::ERR_STATE).into());
+    }
+    if before.is_some_and(|before| before.lane != old.standing.lane) {
+        correction.lane = old.standing.lane;
     }
     let entry = entry(unit, &old, correction)?;
     // First out, then in: the correction takes the place that the old one leaves.
