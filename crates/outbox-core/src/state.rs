@@ -95,13 +95,6 @@ impl FromStr for State {
     }
 }
 
-/// The states that a message may enter in, as an SQL condition on `NEW`.
-pub fn entry_condition_sql() -> String {
-    let entries = TRANSITIONS.iter().filter(|t| t.from.is_none());
-    let terms: Vec<String> = entries.map(|t| format!("NEW.state = '{}'", t.to.as_str())).collect();
-    terms.join(" OR ")
-}
-
 /// The permitted moves as an SQL condition on `OLD` and `NEW`, for the trigger that guards the table.
 pub fn transition_condition_sql() -> String {
     let terms: Vec<String> = TRANSITIONS

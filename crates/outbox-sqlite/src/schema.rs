@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use outbox_core::error::{OutboxError, code};
-use outbox_core::state::{entry_condition_sql, transition_condition_sql};
+use outbox_core::state::transition_condition_sql;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::Failure;
@@ -89,8 +89,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
         let present: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if present < *number {
             tracing::info!(number, name, "migrating the outbox file");
-            let sql = sql.replace("{{transitions}}", &transition_condition_sql());
-            transaction.execute_batch(&sql.replace("{{entries}}", &entry_condition_sql()))?;
+            transaction.execute_batch(&sql.replace("{{transitions}}", &transition_condition_sql()))?;
             transaction.execute(
                 "INSERT INTO meta (key, value) VALUES ('schema_needed', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 params![SCHEMA_NEEDED.to_string().into_bytes()],

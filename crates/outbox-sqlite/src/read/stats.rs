@@ -54,7 +54,7 @@ fn counts(connection: &Connection, filter: &MessageFilter, stats: &mut Stats) ->
             condition.sql()
         )
     } else {
-        format!("SELECT destination, state, count FROM tally WHERE {}", condition.sql())
+        format!("SELECT destination, state, count FROM standing WHERE {}", condition.sql())
     };
     let mut statement = connection.prepare_cached(&source)?;
     let mut rows = statement.query(params_from_iter(condition.values))?;
@@ -153,9 +153,9 @@ fn last_attempt(connection: &Connection, filter: &MessageFilter) -> Result<Optio
 pub(crate) fn destinations(connection: &Connection, now: Timestamp) -> Result<Vec<DestinationRecord>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT name, paused_at, paused_reason, coalesce(d.state, 'ok'), since, reason, patch,
-                coalesce((SELECT count FROM tally WHERE destination = name AND tally.state = 'PENDING'), 0),
+                coalesce((SELECT sum(count) FROM standing WHERE destination = name AND standing.state = 'PENDING'), 0),
                 (SELECT count(*) FROM message WHERE message.destination = name AND place = 'flight')
-         FROM (SELECT name FROM destination UNION SELECT destination FROM tally) LEFT JOIN destination d USING (name)",
+         FROM (SELECT name FROM destination UNION SELECT destination FROM standing) LEFT JOIN destination d USING (name)",
     )?;
     let rows = statement.query_map([], |row| {
         let paused_at: Option<i64> = row.get(1)?;

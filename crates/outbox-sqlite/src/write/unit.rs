@@ -10,11 +10,14 @@ use outbox_core::event::StatusChange;
 use outbox_core::message::{MessageId, Tags};
 use outbox_core::state::State;
 use outbox_core::status::Failure as MessageFailure;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::cursor::Cursor;
 use crate::digest::Digests;
 use crate::error::Failure;
+
+/// Stored messages that need not be in the tally yet.
+const UNTALLIED_MAX: i64 = 500;
 
 /// What an operation may use.
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
@@ -35,6 +38,10 @@ pub(crate) struct Unit<'a> {
     pending: Option<i64>,
     /// The highest `seq`, once an operation asked.
     newest: Option<i64>,
+    /// The same before this group.
+    newest_before: Option<i64>,
+    /// Something moved, so the tally must be written.
+    has_moved: bool,
     /// The number of the latest change, once it was asked for.
     latest_change: Option<i64>,
     /// By how much the tally of a state changes; written once, before the commit.
@@ -85,6 +92,8 @@ impl<'a> Unit<'a> {
             is_short,
             pending: None,
             newest: None,
+            newest_before: None,
+            has_moved: false,
             latest_change: None,
             tally: BTreeMap::new(),
             changes: Vec::new(),
@@ -179,6 +188,7 @@ impl<'a> Unit<'a> {
             .connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM message")?
             .query_row([], |row| row.get(0))?;
+        self.newest_before = Some(newest);
         Ok(*self.newest.insert(newest))
     }
 
@@ -198,14 +208,31 @@ impl<'a> Unit<'a> {
         Ok(*self.latest_change.insert(latest))
     }
 
+    /// The highest `seq` before this group.
+    fn newest_before(&mut self) -> Result<i64, Failure> {
+        self.newest()?;
+        Ok(self.newest_before.unwrap_or(0))
+    }
+
+    /// Up to which `seq` stored messages are in the tally.
+    fn tallied(&self) -> Result<i64, Failure> {
+        let until = self
+            .connection
+            .prepare_cached("SELECT count FROM tally WHERE destination = ''")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(until.unwrap_or(0))
+    }
+
     /// Whether one more message may wait.
     pub(crate) fn has_room(&mut self) -> Result<bool, Failure> {
         let pending = if let Some(pending) = self.pending {
             pending
         } else {
+            let untallied = self.newest_before()? - self.tallied()?;
             let stored: i64 = self
                 .connection
-                .prepare_cached("SELECT coalesce(sum(count), 0) FROM tally WHERE state IN ('PENDING', 'HELD')")?
+                .prepare_cached("SELECT coalesce(sum(count), 0) FROM tally WHERE state = 'PENDING' OR state = 'HELD'")?
                 .query_row([], |row| row.get(0))?;
             let unwritten: i64 = self
                 .tally
@@ -213,6 +240,7 @@ impl<'a> Unit<'a> {
                 .filter(|((_, state), _)| matches!(*state, "PENDING" | "HELD"))
                 .map(|(_, by)| by)
                 .sum();
+            let stored = stored + untallied;
             *self.pending.insert(stored + unwritten)
         };
         Ok(u64::try_from(pending).unwrap_or(0) < self.pending_max)
@@ -244,6 +272,7 @@ impl<'a> Unit<'a> {
                 ])?;
             self.latest_change = Some(self.connection.last_insert_rowid());
             self.count(made.destination, from.as_str(), -1);
+            self.has_moved = true;
         }
         self.count(made.destination, made.to.as_str(), 1);
         if self.observed {
@@ -267,10 +296,29 @@ impl<'a> Unit<'a> {
     /// A message of that state left the counts: its row is a tombstone now.
     pub(crate) fn buried(&mut self, destination: &Arc<str>, state: State) {
         self.count(destination, state.as_str(), -1);
+        self.has_moved = true;
     }
 
-    /// Writes the tally; what is left is the commit. Answers the changes for the observer.
-    pub(crate) fn close(self) -> Result<Vec<StatusChange>, Failure> {
+    /// Writes the tally, if it is time; what is left is the commit. Answers the changes for the observer.
+    pub(crate) fn close(mut self) -> Result<Vec<StatusChange>, Failure> {
+        if self.newest.is_none() && !self.has_moved {
+            return Ok(self.changes);
+        }
+        let (before, until) = (self.newest_before()?, self.tallied()?);
+        let newest = self.newest()?;
+        if !self.has_moved && newest - until < UNTALLIED_MAX {
+            return Ok(self.changes);
+        }
+        // What was stored before this group and is not in the tally yet has not moved until now.
+        let mut stored = self.connection.prepare_cached(
+            "SELECT destination, held_at_entry, count(*) FROM message WHERE seq > ?1 AND seq <= ?2 GROUP BY 1, 2",
+        )?;
+        let mut rows = stored.query([until, before])?;
+        while let Some(row) = rows.next()? {
+            let state = if row.get(1)? { State::Held } else { State::Pending };
+            *self.tally.entry((Arc::from(row.get::<_, String>(0)?), state.as_str())).or_default() +=
+                row.get::<_, i64>(2)?;
+        }
         let mut write = self.connection.prepare_cached(
             "INSERT INTO tally (destination, state, count) VALUES (?1, ?2, ?3)
              ON CONFLICT (destination, state) DO UPDATE SET count = count + excluded.count",
@@ -286,6 +334,7 @@ impl<'a> Unit<'a> {
                 _ => drop(write.execute(params![destination.as_ref(), state, by])?),
             }
         }
+        write.execute(params!["", "", newest - until])?;
         Ok(self.changes)
     }
 }
