@@ -40,6 +40,10 @@ test('one process reads at a time, and after its death another goes on, with not
   // The dead one's last page may come again; nothing before it does, and nothing is left out.
   const heard = told(next)
   assert.deepEqual(heard, ['A0', 'A1', 'A2', 'B0', 'B1', 'B2', 'C0'].slice(-heard.length))
+  // Whether it had noted C0 before it died is open; what comes later is told in any case.
   await next.kill()
-  await idle.line((line) => line === 'told C0')
+  await outbox.enqueueHl7(hl7({ control: 'D0' }))
+  await idle.line((line) => line === 'told D0')
+  const last = told(idle)
+  assert.deepEqual(last, ['A0', 'A1', 'A2', 'B0', 'B1', 'B2', 'C0', 'D0'].slice(-last.length))
 })
