@@ -29,6 +29,8 @@ export interface OutboxConfig {
     pendingMessages?: number
     /** Most bytes waiting for the disk in this process; default 256 MiB. */
     intakeBytes?: number
+    /** Most bytes of the write-ahead log that a long read keeps from being folded back; default 1 GiB, at least 64 MiB. */
+    walBytes?: number
     /** Longest wait of enqueueHl7; default 5,000. */
     enqueueTimeoutMs?: number
   }

@@ -116,6 +116,10 @@ codes! {
     ERR_STORE_BUSY, Host, true, "Another process held the file's write lock for too long. Nothing was stored.",
         "Repeat the call; look for a process that keeps the file locked.";
     ERR_DISK_FULL, Host, true, "The disk is full. Nothing was stored.", "Free space on the file system of the outbox.";
+    ERR_WAL_FULL, Host, true, "The write-ahead log has grown to the limit `walBytes`, because something reads the file for too long. Nothing was stored.",
+        "End what keeps the file open in a read transaction (a shell, a backup tool that is not ours); stored messages leave meanwhile. Or raise limits.walBytes.";
+    ERR_QUERY_TIMEOUT, Host, true, "The question took longer than a second and was ended, because a long read keeps the write-ahead log from being folded back.",
+        "Narrow the filter (ids, status, destination), or ask again when the machine is less busy.";
     ERR_STORE_FAILED, Host, false, "The disk failed, and the outbox takes nothing more, so as not to promise what it cannot keep.",
         "Check the disk and the system log, then restart the application.";
     ERR_IN_FLIGHT, Caller, true, "The message is being sent right now.", "Repeat the command when the attempt has ended.";

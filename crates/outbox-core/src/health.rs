@@ -17,6 +17,8 @@ const BEAT_STALE_MS: i64 = 5_000;
 /// A certificate that expires sooner than this is worth a word: renewing one takes some people, and weeks.
 const CERTIFICATE_SOON_MS: i64 = 30 * DAY_MS;
 const DAY_MS: i64 = 86_400_000;
+/// A write-ahead log beyond this is worth a word: something reads the file for too long.
+const WAL_LARGE_BYTES: u64 = 64 << 20;
 /// Less free disk than this is worth a word.
 const DISK_LOW_BYTES: u64 = 256 << 20;
 
@@ -96,6 +98,16 @@ pub fn assess(facts: &Facts<'_>) -> Health {
             "disk-low",
             format!("{} MiB are free on the file system of the outbox", facts.info.disk_free_bytes >> 20),
             "Free space.",
+        );
+    }
+    if facts.info.wal_bytes > WAL_LARGE_BYTES {
+        problems.degraded(
+            "wal-large",
+            format!(
+                "the write-ahead log has grown to {} MiB: something reads the file for too long",
+                facts.info.wal_bytes >> 20
+            ),
+            "End what keeps the file open in a read transaction: a shell, or a backup tool that is not ours.",
         );
     }
     let destinations = destinations(facts, &mut problems);

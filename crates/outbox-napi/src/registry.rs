@@ -51,6 +51,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
         clock: Arc::clone(&clock) as _,
         observer: Some(Arc::clone(&listeners) as _),
         pending_max: settings.limits.pending_messages,
+        wal_max: settings.limits.wal_bytes,
     };
     let store = Arc::new(SqliteStore::open(&path, options)?);
     let outbox = Outbox::start(OutboxParts {

@@ -66,6 +66,7 @@ pub(crate) fn translate(error: &rusqlite::Error) -> OutboxError {
     let known = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => code::ERR_STORE_BUSY,
         Some(ErrorCode::DiskFull) => code::ERR_DISK_FULL,
+        Some(ErrorCode::OperationInterrupted) => code::ERR_QUERY_TIMEOUT,
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => code::ERR_PATH_PERMISSION,
         Some(ErrorCode::NotADatabase) => code::ERR_NOT_AN_OUTBOX,
         Some(ErrorCode::DatabaseCorrupt) => code::ERR_FILE_DAMAGED,

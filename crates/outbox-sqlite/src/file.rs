@@ -19,7 +19,7 @@ const OPEN_STEP: Duration = Duration::from_millis(20);
 /// The writer's connection with what belongs to it.
 pub(crate) struct OpenFile {
     /// Before the connection, which must be the last to be closed.
-    _checkpointer: Checkpointer,
+    checkpointer: Checkpointer,
     pub(crate) connection: Connection,
     pub(crate) digests: Digests,
 }
@@ -54,11 +54,16 @@ impl OpenFile {
         Self::open(path)
     }
 
+    /// How much of the write-ahead log waits for being folded back.
+    pub(crate) fn unfolded_bytes(&self) -> u64 {
+        self.checkpointer.unfolded_bytes()
+    }
+
     fn of(path: &Path, mut connection: Connection) -> Result<Self, Failure> {
         let digests = Digests::of(&connection)?;
         reserve(path, &connection)?;
         let checkpointer = Checkpointer::start(path, &mut connection)?;
-        Ok(Self { _checkpointer: checkpointer, connection, digests })
+        Ok(Self { checkpointer, connection, digests })
     }
 }
 

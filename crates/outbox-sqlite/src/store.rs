@@ -25,7 +25,7 @@ use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
 use crate::schema;
 use crate::watch::Watch;
-use crate::write::{Failed, Writer, WriterHandle};
+use crate::write::{Failed, Limits, Writer, WriterHandle};
 
 /// How often each file is open in this process. The raw look at a file's header must not happen while it is open: closing
 /// any descriptor of a file drops the process's POSIX locks on it, and with them another process's commit can be lost.
@@ -45,6 +45,8 @@ pub struct StoreOptions {
     pub observer: Option<Arc<dyn Observer>>,
     /// Most messages PENDING or HELD.
     pub pending_max: u64,
+    /// New messages are refused while so many bytes of the write-ahead log cannot be folded back.
+    pub wal_max: u64,
 }
 
 /// Messages in one SQLite file.
@@ -71,7 +73,7 @@ impl SqliteStore {
             room: Room::new(path),
             clock: Arc::clone(&options.clock),
             observer: options.observer,
-            pending_max: options.pending_max,
+            limits: Limits { pending: options.pending_max, wal: options.wal_max },
             failed: failed.clone(),
         };
         let writer = WriterHandle::start(writer, failed.clone())?;

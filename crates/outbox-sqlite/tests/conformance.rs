@@ -12,6 +12,7 @@ fn make(with: &Ingredients) -> Arc<dyn Store> {
         clock: Arc::clone(&with.clock) as _,
         observer: Some(Arc::clone(&with.ear) as _),
         pending_max: with.pending_max,
+        wal_max: 1 << 30,
     };
     Arc::new(SqliteStore::open(&with.directory.path().join("outbox.db"), options).unwrap())
 }

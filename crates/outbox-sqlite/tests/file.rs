@@ -17,7 +17,10 @@ use outbox_testing::messages::{DESTINATION, message};
 use rusqlite::Connection;
 
 fn open(path: &Path) -> Result<SqliteStore, outbox_core::error::OutboxError> {
-    SqliteStore::open(path, StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000 })
+    SqliteStore::open(
+        path,
+        StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: 1 << 30 },
+    )
 }
 
 fn enqueue(store: &SqliteStore, message: NewMessage) -> Admitted {

@@ -69,8 +69,12 @@ fn rig(directory: &Path, network: &Arc<Network>, destination: &str) -> Rig {
     let settings = Settings::resolve(read(&json, "the test").unwrap(), &Environment::default(), directory).unwrap();
     let clock = Arc::new(SystemClock);
     let ends = Arc::<Ends>::default();
-    let options =
-        StoreOptions { clock: Arc::clone(&clock) as _, observer: Some(Arc::clone(&ends) as _), pending_max: 1_000_000 };
+    let options = StoreOptions {
+        clock: Arc::clone(&clock) as _,
+        observer: Some(Arc::clone(&ends) as _),
+        pending_max: 1_000_000,
+        wal_max: 1 << 30,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let network = Arc::clone(network);
     let outbox = Outbox::start(OutboxParts {

@@ -52,7 +52,7 @@ fn outbox(directory: &Path, runtime: &Runtime, url: &str, more: &Value) -> (Outb
     let clock = Arc::new(SystemClock);
     let (tell, ends) = mpsc::channel();
     let observer = Some(Arc::new(Ends(tell)) as _);
-    let options = StoreOptions { clock: Arc::clone(&clock) as _, observer, pending_max: 1_000_000 };
+    let options = StoreOptions { clock: Arc::clone(&clock) as _, observer, pending_max: 1_000_000, wal_max: 1 << 30 };
     let outbox = Outbox::start(OutboxParts {
         store: Arc::new(SqliteStore::open(&path, options).unwrap()),
         election: Arc::new(FileElection::new(&path)),

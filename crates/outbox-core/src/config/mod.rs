@@ -54,6 +54,8 @@ pub struct LimitsConfig {
     pub pending_messages: Option<u64>,
     /// Most bytes waiting for the disk in this process.
     pub intake_bytes: Option<u64>,
+    /// Largest part of the write-ahead log that cannot be folded back, in bytes.
+    pub wal_bytes: Option<u64>,
     /// Longest wait for a commit, in milliseconds.
     pub enqueue_timeout_ms: Option<u64>,
 }

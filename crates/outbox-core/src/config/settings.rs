@@ -39,6 +39,8 @@ pub struct Limits {
     pub pending_messages: u64,
     /// Most bytes waiting for the disk in this process: 256 MiB.
     pub intake_bytes: usize,
+    /// Largest part of the write-ahead log that cannot be folded back: 1 GiB.
+    pub wal_bytes: u64,
     /// Longest wait for a commit: 5 s.
     pub enqueue_timeout: Duration,
 }
@@ -49,6 +51,7 @@ impl Default for Limits {
             message_bytes: 16 << 20,
             pending_messages: 1_000_000,
             intake_bytes: 256 << 20,
+            wal_bytes: 1 << 30,
             enqueue_timeout: Duration::from_secs(5),
         }
     }
@@ -190,6 +193,7 @@ impl Settings {
             pending_messages: at_least_one("limits.pendingMessages", config.limits.pending_messages)?
                 .unwrap_or(defaults.pending_messages),
             intake_bytes: size("limits.intakeBytes", config.limits.intake_bytes, defaults.intake_bytes)?,
+            wal_bytes: wal_bytes(config.limits.wal_bytes)?.unwrap_or(defaults.wal_bytes),
             enqueue_timeout: at_least_one("limits.enqueueTimeoutMs", config.limits.enqueue_timeout_ms)?
                 .map_or(defaults.enqueue_timeout, Duration::from_millis),
         };
@@ -204,6 +208,16 @@ pub(super) fn wrong(key: &str, what: &str) -> OutboxError {
 pub(super) fn at_least_one(key: &str, value: Option<u64>) -> Result<Option<u64>, OutboxError> {
     match value {
         Some(0) => Err(wrong(key, "must be at least 1")),
+        other => Ok(other),
+    }
+}
+
+/// The log's own room and what one group of large messages may add must fit, or nothing would ever be taken.
+const WAL_BYTES_MIN: u64 = 64 << 20;
+
+fn wal_bytes(value: Option<u64>) -> Result<Option<u64>, OutboxError> {
+    match value {
+        Some(..WAL_BYTES_MIN) => Err(wrong("limits.walBytes", &format!("must be at least {WAL_BYTES_MIN} (64 MiB)"))),
         other => Ok(other),
     }
 }

@@ -5,9 +5,11 @@ mod changes;
 mod message;
 mod stats;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use outbox_core::error::{OutboxError, code};
@@ -23,6 +25,15 @@ pub(crate) use self::stats::{destinations, patches, stats};
 
 /// Connections that read at the same time.
 const READERS: usize = 2;
+/// A question that takes longer is ended: while it reads, the write-ahead log cannot begin anew and grows.
+const QUESTION_MAX: Duration = Duration::from_secs(1);
+/// SQLite's steps between two looks at the clock: some tenths of a millisecond.
+const STEPS_A_LOOK: i32 = 10_000;
+
+thread_local! {
+    /// When the present question of this thread must have ended.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
 
 type Question = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -57,7 +68,13 @@ impl Readers {
         let (questions, received) = unbounded();
         let mut threads = Vec::with_capacity(READERS);
         for n in 0..READERS {
-            let connection = open_reader(path).map_err(Failure::into_error)?;
+            let connection = open_reader(path)
+                .and_then(|mut connection| {
+                    let is_late = || DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline);
+                    connection.progress_handler(STEPS_A_LOOK, Some(is_late))?;
+                    Ok(connection)
+                })
+                .map_err(Failure::into_error)?;
             let received: Receiver<Question> = received.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("hl7-reader-{n}"))
@@ -89,6 +106,7 @@ impl Readers {
         };
         let sent = questions.send(Box::new(move |connection| {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                DEADLINE.set(Some(Instant::now() + QUESTION_MAX));
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Failure::from)?;
                 question(&transaction)
@@ -129,5 +147,31 @@ fn answer_all(mut connection: Connection, questions: &Receiver<Question>) {
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(code = translate(&error).code, "a reader did not close cleanly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outbox_core::store::wait;
+
+    use super::*;
+
+    #[test]
+    fn a_question_without_an_end_is_ended_and_the_next_one_is_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let readers = {
+            let path = directory.path().join("file.db");
+            std::fs::write(&path, "").unwrap();
+            Readers::start(&path)
+        }
+        .unwrap();
+        let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        let ask = |sql: &'static str| {
+            wait(|done| readers.ask(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?), done))
+        };
+        let began = Instant::now();
+        assert_eq!(ask(endless).unwrap_err().code, code::ERR_QUERY_TIMEOUT);
+        assert!(began.elapsed() >= QUESTION_MAX);
+        assert_eq!(ask("SELECT 42").unwrap(), 42);
     }
 }

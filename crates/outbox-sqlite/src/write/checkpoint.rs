@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -39,8 +39,13 @@ enum Order {
     End,
 }
 
+/// A page in the log, with what the log adds to it.
+const PAGE_BYTES: u64 = 4_096 + 24;
+
 /// The thread that folds back.
 pub(crate) struct Checkpointer {
+    /// Pages in the log; none when all of them have been folded back.
+    unfolded: Arc<AtomicU32>,
     orders: SyncSender<Order>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,17 +55,20 @@ impl Checkpointer {
     pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<Self, Failure> {
         let (orders, received) = sync_channel(1);
         let connection = open_writer(path)?;
-        let unfolded = Arc::new(AtomicBool::new(false));
+        let unfolded = Arc::new(AtomicU32::new(0));
         let mark = Arc::clone(&unfolded);
         let thread = std::thread::Builder::new()
             .name(String::from("hl7-checkpoint"))
-            .spawn(move || fold_back(&connection, &received, &unfolded))
+            .spawn({
+                let unfolded = Arc::clone(&unfolded);
+                move || fold_back(&connection, &received, &unfolded)
+            })
             .map_err(|error| {
                 OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
             })?;
         let (bell, mut told) = (orders.clone(), 0);
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: i32| {
-            mark.store(true, Ordering::Release);
+            mark.store(u32::try_from(pages).unwrap_or(0), Ordering::Release);
             if pages < told {
                 told = 0;
             }
@@ -75,7 +83,12 @@ impl Checkpointer {
             }
             Ok(())
         }))?;
-        Ok(Self { orders, thread: Some(thread) })
+        Ok(Self { unfolded, orders, thread: Some(thread) })
+    }
+
+    /// How much of the log waits for being folded back.
+    pub(crate) fn unfolded_bytes(&self) -> u64 {
+        u64::from(self.unfolded.load(Ordering::Acquire)) * PAGE_BYTES
     }
 }
 
@@ -89,20 +102,26 @@ impl Drop for Checkpointer {
     }
 }
 
-fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &AtomicBool) {
+fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &AtomicU32) {
     loop {
         match orders.recv_timeout(REST) {
             Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) if !unfolded.load(Ordering::Acquire) => continue,
+            Err(RecvTimeoutError::Timeout) if unfolded.load(Ordering::Acquire) == 0 => continue,
             Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
         }
-        unfolded.store(false, Ordering::Release);
         // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
         // latest by the writer; the log keeps everything until then.
-        let folded = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = folded {
-            let code = error.sqlite_error().map_or(0, |inner| inner.extended_code);
-            tracing::warn!(code, "the log could not be folded back yet");
+        let before = unfolded.load(Ordering::Acquire);
+        let folded = connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?));
+        match folded {
+            // The next commit begins the log anew. One that came meanwhile has counted anew, and keeps its number.
+            Ok(true) => drop(unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire)),
+            Ok(false) => {}
+            Err(error) => {
+                let code = error.sqlite_error().map_or(0, |inner| inner.extended_code);
+                tracing::warn!(code, "the log could not be folded back yet");
+            }
         }
     }
 }

@@ -71,8 +71,11 @@ fn entry(now: Timestamp, message: &NewMessage) -> Entry<'static> {
 /// Stores one message, unless it is known.
 pub(crate) fn admit(unit: &mut Unit<'_>, ready: &Ready, entry: Entry<'_>) -> Result<Admitted, Failure> {
     let message = &ready.message;
-    if unit.is_short || !unit.has_room()? {
-        let full = if unit.is_short { code::ERR_DISK_FULL } else { code::ERR_QUEUE_FULL };
+    let full = match unit.no_room {
+        Some(why) => Some(why),
+        None => (!unit.has_room()?).then_some(code::ERR_QUEUE_FULL),
+    };
+    if let Some(full) = full {
         return known(unit, ready)?.ok_or_else(|| OutboxError::plain(full).into());
     }
     let seq = unit.newest()? + 1;

@@ -12,7 +12,7 @@ use outbox_core::event::{Observer, StatusChange};
 use rusqlite::Connection;
 
 use super::unit::Unit;
-use super::{Failed, Operation, Order};
+use super::{Failed, Limits, Operation, Order};
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
 use crate::read::Readers;
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
     pub(crate) room: Room,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) pending_max: u64,
+    pub(crate) limits: Limits,
     pub(crate) failed: Failed,
 }
 
@@ -95,9 +95,13 @@ impl Writer {
         for operation in &mut group {
             operation.prepare(&file.digests);
         }
-        let is_short = self.room.is_short();
+        let no_room = match self.room.is_short() {
+            true => Some(code::ERR_DISK_FULL),
+            false if file.unfolded_bytes() > self.limits.wal => Some(code::ERR_WAL_FULL),
+            false => None,
+        };
         let mut applied = 0;
-        let committed = self.transaction(file, is_short, &mut group, &mut applied);
+        let committed = self.transaction(file, no_room, &mut group, &mut applied);
         self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve)| *has_reserve));
         match committed {
             Ok((changes, _)) => {
@@ -123,11 +127,11 @@ impl Writer {
     fn transaction(
         &self,
         file: &OpenFile,
-        is_short: bool,
+        no_room: Option<&'static str>,
         group: &mut [Box<dyn Operation>],
         applied: &mut usize,
     ) -> Result<Committed, Failure> {
-        let unit = || self.unit(file, is_short);
+        let unit = || self.unit(file, no_room);
         if let Some(committed) = attempt(file, &self.room, unit(), group, applied)? {
             return Ok(committed);
         }
@@ -137,9 +141,9 @@ impl Writer {
         Ok(again.unwrap_or_default())
     }
 
-    fn unit<'a>(&self, file: &'a OpenFile, is_short: bool) -> Unit<'a> {
+    fn unit<'a>(&self, file: &'a OpenFile, no_room: Option<&'static str>) -> Unit<'a> {
         let observed = self.observer.as_ref().is_some_and(|observer| observer.listens());
-        Unit::new(&file.connection, self.clock.now(), &file.digests, observed, self.pending_max, is_short)
+        Unit::new(&file.connection, self.clock.now(), &file.digests, observed, self.limits.pending, no_room)
     }
 
     /// After a failed flush nothing may be promised any more: a repeated flush can succeed falsely. So every connection of

@@ -52,6 +52,15 @@ pub(crate) enum Order {
     End,
 }
 
+/// What new messages are refused for.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Most messages PENDING or HELD.
+    pub(crate) pending: u64,
+    /// Most bytes of the log that cannot be folded back.
+    pub(crate) wal: u64,
+}
+
 /// Why writes are refused, while they are, and how often that has happened.
 #[derive(Clone, Default)]
 pub(crate) struct Failed(Arc<Mutex<(Option<String>, u64)>>);

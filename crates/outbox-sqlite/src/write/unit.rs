@@ -32,8 +32,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) observed: bool,
     /// Most messages PENDING or HELD.
     pub(crate) pending_max: u64,
-    /// The disk's last room is kept for what happens to stored messages.
-    pub(crate) is_short: bool,
+    /// Why new messages are refused, if they are: room is kept for what happens to stored ones.
+    pub(crate) no_room: Option<&'static str>,
     /// PENDING and HELD together, once an operation asked.
     pending: Option<i64>,
     /// The highest `seq`, once an operation asked.
@@ -81,7 +81,7 @@ impl<'a> Unit<'a> {
         digests: &'a Digests,
         observed: bool,
         pending_max: u64,
-        is_short: bool,
+        no_room: Option<&'static str>,
     ) -> Self {
         Self {
             connection,
@@ -89,7 +89,7 @@ impl<'a> Unit<'a> {
             digests,
             observed,
             pending_max,
-            is_short,
+            no_room,
             pending: None,
             newest: None,
             newest_before: None,

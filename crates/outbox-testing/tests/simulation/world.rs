@@ -119,6 +119,7 @@ impl World {
             clock: Arc::clone(&clock),
             observer: Some(Arc::clone(&self.bell) as _),
             pending_max: 1_000_000,
+            wal_max: 1 << 30,
         };
         let network = Arc::clone(network);
         Outbox::start(OutboxParts {
