@@ -8,7 +8,7 @@ use crate::dispatch::election::Leader;
 use crate::state::State;
 use crate::status::{
     DestinationHealth, DestinationState, DispatcherView, FileHealth, Health, HealthStatus, MessageView, Problem,
-    WaitingFor,
+    RESTORED, WaitingFor,
 };
 use crate::store::{DestinationRecord, StoreInfo};
 
@@ -146,7 +146,7 @@ fn destinations(facts: &Facts<'_>, problems: &mut Problems) -> BTreeMap<String, 
                     state.as_str(),
                     reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default()
                 ),
-                remedy(state),
+                remedy(state, reason.as_deref()),
             ),
         }
         let in_flight = record.map_or(0, |record| record.in_flight);
@@ -178,8 +178,11 @@ fn check_certificate(name: &str, at: Timestamp, now: Timestamp, problems: &mut P
     );
 }
 
-fn remedy(state: DestinationState) -> &'static str {
+fn remedy(state: DestinationState, reason: Option<&str>) -> &'static str {
     match state {
+        DestinationState::Paused if reason == Some(RESTORED) => {
+            "Compare the file with what the receiver has: messages may be missing, or be sent twice. Then resume."
+        }
         DestinationState::Paused => "Resume it when the reason is gone.",
         DestinationState::Misconfigured => "Check credentials, certificate and address; a manual retry probes at once.",
         DestinationState::Disabled => {

@@ -9,6 +9,9 @@ use crate::clock::Timestamp;
 use crate::message::{MessageId, Priority, Tags};
 use crate::state::State;
 
+/// Why a destination is paused whose file was put back, copied or moved: its first dispatcher gives this reason itself.
+pub const RESTORED: &str = "restored";
+
 /// Why a PENDING message is not being sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod file;
 mod filter;
+mod identity;
 mod lock;
 mod path;
 mod read;

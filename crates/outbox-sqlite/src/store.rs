@@ -21,6 +21,7 @@ use outbox_core::store::{
 use crate::connection::open_reader;
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
+use crate::identity::Place;
 use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
 use crate::schema;
@@ -128,7 +129,7 @@ impl Store for SqliteStore {
     }
 
     fn recover(&self, done: Done<u64>) {
-        self.writer.recover(done);
+        self.writer.recover(self.path.clone(), Place::of(&self.path), done);
     }
 
     fn mend_due(&self, done: Done<u64>) {

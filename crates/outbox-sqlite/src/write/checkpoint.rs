@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox_core::error::{OutboxError, code};
 use rusqlite::Connection;
@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use crate::connection::open_writer;
 use crate::error::Failure;
 use crate::file::is_short;
+use crate::identity;
 use crate::path::beside;
 
 /// Room set aside for the log: 2,000 pages.
@@ -54,14 +55,14 @@ impl Checkpointer {
     /// Starts the thread and lets `writer` tell it of its commits.
     pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<Self, Failure> {
         let (orders, received) = sync_channel(1);
-        let connection = open_writer(path)?;
+        let (connection, own_path) = (open_writer(path)?, path.to_owned());
         let unfolded = Arc::new(AtomicU32::new(0));
         let mark = Arc::clone(&unfolded);
         let thread = std::thread::Builder::new()
             .name(String::from("hl7-checkpoint"))
             .spawn({
                 let unfolded = Arc::clone(&unfolded);
-                move || fold_back(&connection, &received, &unfolded)
+                move || fold_back(&connection, &own_path, &received, &unfolded)
             })
             .map_err(|error| {
                 OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
@@ -102,15 +103,25 @@ impl Drop for Checkpointer {
     }
 }
 
-fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &AtomicU32) {
+fn fold_back(connection: &Connection, path: &Path, orders: &Receiver<Order>, unfolded: &AtomicU32) {
+    let (mut marked, mut is_behind) = (None::<Instant>, false);
     loop {
         match orders.recv_timeout(REST) {
-            Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) if unfolded.load(Ordering::Acquire) == 0 => continue,
+            Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => {
+                mark(connection, path);
+                return;
+            }
+            Err(RecvTimeoutError::Timeout) if unfolded.load(Ordering::Acquire) == 0 && !is_behind => continue,
             Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
         }
         // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
         // latest by the writer; the log keeps everything until then.
+        if marked.is_none_or(|marked| marked.elapsed() >= REST) {
+            (marked, is_behind) = (Some(Instant::now()), false);
+            mark(connection, path);
+        } else {
+            is_behind = true;
+        }
         let before = unfolded.load(Ordering::Acquire);
         let folded = connection
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?));
@@ -123,6 +134,12 @@ fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &Atomi
                 tracing::warn!(code, "the log could not be folded back yet");
             }
         }
+    }
+}
+
+fn mark(connection: &Connection, path: &Path) {
+    if let Err(failure) = identity::mark(connection, path) {
+        tracing::warn!(why = failure.in_short(), "how far the file has come could not be read");
     }
 }
 

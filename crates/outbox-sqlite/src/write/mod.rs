@@ -15,6 +15,7 @@ mod standing;
 mod turn;
 mod unit;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ pub(crate) use self::group::Writer;
 use self::unit::Unit;
 use crate::digest::Digests;
 use crate::error::Failure;
+use crate::identity::{self, Place};
 
 /// One queued operation.
 pub(crate) trait Operation: Send {
@@ -131,8 +133,17 @@ impl WriterHandle {
         self.run(move |unit| turn::turn(unit, &turn), done);
     }
 
-    pub(crate) fn recover(&self, done: Done<u64>) {
-        self.run(recover::recover, done);
+    pub(crate) fn recover(&self, path: PathBuf, here: Place, done: Done<u64>) {
+        self.run(
+            move |unit| {
+                let found = identity::settle(unit.connection, &path, &here)?;
+                if !found.is_empty() {
+                    command::pause_restored(unit, &found)?;
+                }
+                recover::recover(unit)
+            },
+            done,
+        );
     }
 
     pub(crate) fn mend_due(&self, done: Done<u64>) {

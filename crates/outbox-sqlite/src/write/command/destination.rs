@@ -18,6 +18,14 @@ pub(super) fn pause(unit: &Unit<'_>, destination: &str, by: &By) -> Result<Chang
     Ok(Changed { count: 1, ..Changed::default() })
 }
 
+/// Every destination that the file knows or holds messages for.
+pub(super) fn all(unit: &Unit<'_>) -> Result<Vec<String>, Failure> {
+    let mut statement =
+        unit.connection.prepare_cached("SELECT name FROM destination UNION SELECT destination FROM standing")?;
+    let names = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
+}
+
 pub(super) fn resume(unit: &Unit<'_>, destination: &str) -> Result<Changed, Failure> {
     let was = unit
         .connection

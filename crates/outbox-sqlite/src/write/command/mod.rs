@@ -52,6 +52,26 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
     Ok(changed)
 }
 
+/// The file was put back, or came from elsewhere: what it says is old or another's, so a person looks before anything is sent.
+pub(crate) fn pause_restored(unit: &Unit<'_>, found: &[&str]) -> Result<(), Failure> {
+    tracing::warn!(
+        different = found.join(" "),
+        "the file was restored, copied or moved; all its destinations are paused"
+    );
+    let by = By { actor: String::from("hl7-outbox"), reason: Some(outbox_core::status::RESTORED.to_owned()) };
+    for destination in destination::all(unit)? {
+        let changed = destination::pause(unit, &destination, &by)?;
+        record(
+            unit,
+            "pause",
+            &serde_json::json!({ "destination": destination, "different": found }),
+            &by,
+            changed.count,
+        )?;
+    }
+    Ok(())
+}
+
 fn check(by: &By) -> Result<(), Failure> {
     if by.actor.trim().is_empty() || by.actor.chars().count() > WORDS_MAX {
         return Err(
