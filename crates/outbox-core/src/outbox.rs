@@ -69,6 +69,7 @@ impl Outbox {
             destinations,
             stands: live.base().dispatch,
             follow: follower(&live, &connect, &store),
+            configuration: serde_json::to_string(&live.base().fingerprint()).unwrap_or_default(),
         })?;
         Ok(Self { live, connect, store, election, clock, dispatcher: Mutex::new(Some(Arc::new(dispatcher))) })
     }
@@ -284,12 +285,14 @@ impl Outbox {
         let dispatcher = self.dispatcher();
         let (store, settings, refused) = (Arc::clone(&self.store), self.live.present(), self.live.refused());
         let (election, clock) = (Arc::clone(&self.election), Arc::clone(&self.clock));
+        let base = Arc::clone(self.live.base());
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
                 done(records.map(|records| {
                     health::assess(&Facts {
                         settings: &settings,
+                        fingerprint: base.fingerprint(),
                         info,
                         records: &records,
                         leader: election.leader(),

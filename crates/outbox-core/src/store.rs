@@ -276,6 +276,8 @@ pub struct StoreInfo {
     pub engine_version: String,
     /// Version of the schema.
     pub schema: u32,
+    /// What the latest dispatcher would send with ([`Store::note_configuration`]).
+    pub configuration: Option<String>,
     /// Why the store takes nothing more, once it has failed.
     pub failed: Option<String>,
 }
@@ -304,6 +306,9 @@ pub trait Store: Send + Sync + 'static {
     fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>);
     /// Remembers what the dispatcher sees of a destination, for other processes to show.
     fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>);
+
+    /// Remembers what the dispatcher is configured with, for other processes to compare.
+    fn note_configuration(&self, configuration: String, done: Done<()>);
 
     /// One message.
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>);

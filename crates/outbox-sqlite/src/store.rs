@@ -148,6 +148,10 @@ impl Store for SqliteStore {
         self.writer.note_destination(name, state, reason, done);
     }
 
+    fn note_configuration(&self, configuration: String, done: Done<()>) {
+        self.writer.note_configuration(configuration, done);
+    }
+
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>) {
         self.readers.ask(move |connection| read::message(connection, &which), done);
     }
@@ -209,6 +213,7 @@ impl Store for SqliteStore {
                     disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX),
                     engine_version: rusqlite::version().to_owned(),
                     schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
+                    configuration: read::configuration(connection)?,
                     failed,
                 })
             },

@@ -35,6 +35,8 @@ pub(super) struct Keeper {
     /// None: this process never leads.
     pub(super) election: Option<Arc<dyn Election>>,
     pub(super) follow: Follow,
+    /// What this process would send with, for others to compare.
+    pub(super) configuration: String,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) orders: Receiver<Order>,
 }
@@ -132,6 +134,7 @@ impl Keeper {
         // Open claims belong to a dispatcher that is dead: nobody knows how far it came with them.
         let recovered = wait(|done| self.shared.store.recover(done)).and_then(|count| {
             wait(|done| self.shared.store.mend_due(done))?;
+            wait(|done| self.shared.store.note_configuration(self.configuration.clone(), done))?;
             Ok(count)
         });
         match recovered {

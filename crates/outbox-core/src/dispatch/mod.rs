@@ -49,6 +49,8 @@ pub struct Parts {
     pub stands: bool,
     /// Called soon after a commit of any process: the configuration may have changed.
     pub follow: Follow,
+    /// What this process would send with, for others to compare.
+    pub configuration: String,
 }
 
 /// A destination and the way to it.
@@ -121,6 +123,7 @@ impl Dispatcher {
             election: parts.stands.then_some(parts.election),
             clock: parts.clock,
             follow: parts.follow,
+            configuration: parts.configuration,
             orders: receiver,
         };
         let thread = std::thread::Builder::new().name(String::from("hl7-keeper")).spawn(move || keeper.run()).map_err(

@@ -21,7 +21,7 @@ use crate::error::{Failure, translate};
 
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
-pub(crate) use self::stats::{destinations, patches, stats};
+pub(crate) use self::stats::{configuration, destinations, patches, stats};
 
 /// Connections that read at the same time.
 const READERS: usize = 2;

@@ -180,3 +180,12 @@ pub(crate) fn patches(connection: &Connection) -> Result<BTreeMap<String, String
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+/// What the latest dispatcher was configured with.
+pub(crate) fn configuration(connection: &Connection) -> Result<Option<String>, Failure> {
+    let stored: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = 'configuration'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(stored.and_then(|stored| String::from_utf8(stored).ok()))
+}

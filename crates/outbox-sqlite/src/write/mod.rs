@@ -162,6 +162,10 @@ impl WriterHandle {
         self.run(move |unit| command::note_consumer(unit, &name, &cursor), done);
     }
 
+    pub(crate) fn note_configuration(&self, configuration: String, done: Done<()>) {
+        self.run(move |unit| command::note_configuration(unit, &configuration), done);
+    }
+
     pub(crate) fn note_destination(
         &self,
         name: Arc<str>,

@@ -12,7 +12,7 @@ use outbox_core::status::Changed;
 use outbox_core::store::{By, Command};
 use rusqlite::params;
 
-pub(crate) use self::destination::note_destination;
+pub(crate) use self::destination::{note_configuration, note_destination};
 use self::each::for_each;
 pub(crate) use self::replace::replace;
 use super::unit::Unit;
