@@ -98,6 +98,7 @@ impl Handle {
         let started = std::thread::Builder::new().name(String::from("hl7-open")).spawn(move || {
             // First, so that calls do not wait for ever on a disk that never answers.
             opening.watch_overdue();
+            outbox_core::fault!("open-thread");
             let opened = settings(source).and_then(|settings| {
                 log::begin(settings.log_level);
                 registry::open(settings)
@@ -147,6 +148,7 @@ impl Handle {
 
     /// Reserves room for bytes on their way to the disk.
     pub(crate) fn take_in(self: &Arc<Self>, bytes: usize) -> Result<Intake, OutboxError> {
+        outbox_core::fault!("enqueue-intake", |_| Err(OutboxError::plain(code::ERR_INTAKE_FULL)));
         let max = self.intake_max.load(Ordering::Relaxed);
         let before = self.intake_bytes.fetch_add(bytes, Ordering::Relaxed);
         let intake = Intake { handle: Arc::clone(self), bytes };
@@ -180,6 +182,7 @@ impl Handle {
     }
 
     fn reject_overdue(&self) {
+        outbox_core::fault!("overdue-look");
         let timeout = Duration::from_millis(self.enqueue_timeout_ms.load(Ordering::Relaxed));
         let now = Instant::now();
         loop {
@@ -239,6 +242,7 @@ fn close_in_background(
     done: impl FnOnce(bool) + Send + 'static,
 ) {
     let started = std::thread::Builder::new().name(String::from("hl7-close")).spawn(move || {
+        outbox_core::fault!("close-thread");
         let drained = registry::close(&open, timeout, || handle.shut());
         open.listeners.remove(handle.id);
         done(drained);

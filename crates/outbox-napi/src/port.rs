@@ -65,6 +65,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Port {
     fn push(&self, item: Item) {
+        outbox_core::fault!("port-push");
         locked(&self.done).push(item);
         self.wake();
     }
@@ -121,6 +122,7 @@ impl Drop for Ticket {
 
 /// A new promise and the right to settle it.
 pub(crate) fn promise<T: FromNapiValue>(env: &Env) -> Result<(Ticket, PromiseRaw<'_, T>)> {
+    outbox_core::fault!("port-promise");
     let port = with_state(env, |state| {
         state.pending += 1;
         if state.pending == 1
@@ -255,6 +257,7 @@ unsafe extern "C" fn call_js(env: sys::napi_env, _: sys::napi_value, context: *m
 }
 
 fn settle(env: &Env, deferred: sys::napi_deferred, result: std::result::Result<Settlement, OutboxError>) {
+    outbox_core::fault!("port-settle");
     let mut scope = ptr::null_mut();
     // SAFETY: on the environment's thread, inside a callback of Node-API; a scope per promise keeps a long list from
     // holding all its values at once; `deferred` is used here and never again.
@@ -286,6 +289,7 @@ fn error_value(env: &Env, error: &OutboxError) -> sys::napi_value {
 }
 
 fn event(env: &Env, outbox: u32, json: String) {
+    outbox_core::fault!("port-event");
     let listener = STATE.with_borrow(|state| state.as_ref()?.on_event.as_ref()?.borrow_back(env).ok());
     // The facade's listener catches what its own listeners throw.
     if let Some(listener) = listener {

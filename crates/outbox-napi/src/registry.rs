@@ -34,6 +34,7 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::def
 
 /// Opens the file, or shares it with who has it open with the same settings. Blocks.
 pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
+    outbox_core::fault!("registry-open", outbox_core::faults::refused);
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(entry) = all.get_mut(&key(&settings.path)) {
         if *entry.open.outbox.settings() != settings {
@@ -69,6 +70,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
 /// Gives a share back; the last one drains the outbox, calls `shut` when it takes no more messages, and closes the file.
 /// Answers whether every attempt ended. Blocks.
 pub(crate) fn close(open: &Arc<Open>, timeout: Duration, shut: impl FnOnce()) -> bool {
+    outbox_core::fault!("registry-close");
     let began = Instant::now();
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let key = key(open.outbox.path());

@@ -194,6 +194,7 @@ impl Dispatcher {
 impl Shared {
     /// The lead is taken: every destination gets its driver.
     fn begin(self: &Arc<Self>) {
+        crate::fault!("lead-begin");
         self.leading.store(true, Ordering::Release);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,6 +217,7 @@ impl Shared {
     /// Ends every driver at once, whatever it has in flight: whoever leads next makes open claims attempts with an unknown
     /// end. Nothing is sent any more when this returns.
     fn halt(&self) {
+        crate::fault!("lead-halt");
         self.leading.store(false, Ordering::Release);
         let drivers = std::mem::take(&mut *self.drivers.lock().unwrap_or_else(PoisonError::into_inner));
         self.runtime.block_on(async {

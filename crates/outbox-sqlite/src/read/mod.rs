@@ -50,6 +50,7 @@ impl Readers {
 
     /// Opens the connections again; not after [`Self::close`].
     pub(crate) fn resume(&self, path: &Path) -> Result<(), OutboxError> {
+        outbox_core::fault!("readers-start", outbox_core::faults::refused);
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*gate, Gate::Closed) {
             return Ok(());
@@ -125,6 +126,7 @@ impl Readers {
 
 fn answer_all(mut connection: Connection, questions: &Receiver<Question>) {
     while let Ok(question) = questions.recv() {
+        outbox_core::fault!("reader-question");
         question(&mut connection);
     }
     if let Err((_, error)) = connection.close() {

@@ -61,6 +61,7 @@ impl Checkpointer {
         let (bell, mut told) = (orders.clone(), 0);
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: i32| {
             mark.store(true, Ordering::Release);
+            outbox_core::fault!("checkpoint-hook");
             if pages < told {
                 told = 0;
             }
@@ -97,6 +98,7 @@ fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &Atomi
             Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
         }
         unfolded.store(false, Ordering::Release);
+        outbox_core::fault!("checkpoint-fold-back");
         // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
         // latest by the writer; the log keeps everything until then.
         let folded = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -110,6 +112,7 @@ fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &Atomi
 /// Sets room aside for the log. Under the write lock nobody appends to it meanwhile, and zeros behind the last frame end the
 /// log for whoever reads it.
 pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failure> {
+    outbox_core::fault!("store-reserve", Failure::planted);
     if is_short(path) {
         return Ok(());
     }
@@ -125,6 +128,7 @@ pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failur
 
 fn grow(log: &Path) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(log)?;
+    outbox_core::fault!("store-reserve-grow", |_| Err(std::io::ErrorKind::StorageFull.into()));
     let mut length = file.seek(SeekFrom::End(0))?;
     let zeros = vec![0; CHUNK];
     while length < RESERVED_BYTES {

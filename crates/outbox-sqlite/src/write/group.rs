@@ -92,6 +92,7 @@ impl Writer {
             self.refuse(group);
             return Vec::new();
         };
+        outbox_core::fault!("group-gathered");
         for operation in &mut group {
             operation.prepare(&file.digests);
         }
@@ -103,6 +104,11 @@ impl Writer {
             Ok((changes, _)) => {
                 let rest = group.split_off(applied);
                 finish(group, &Ok(()));
+                outbox_core::plant!("plant-resolve-before-commit", {
+                    std::thread::sleep(Duration::from_millis(20));
+                    let _ = file.connection.execute_batch("COMMIT");
+                });
+                outbox_core::fault!("commit-told");
                 self.tell(changes);
                 rest
             }
@@ -202,6 +208,7 @@ fn attempt(
     applied: &mut usize,
 ) -> Result<Option<Committed>, Failure> {
     let began = Instant::now();
+    outbox_core::fault!("commit-begin", Failure::planted);
     file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
     for operation in group {
@@ -219,11 +226,19 @@ fn attempt(
         }
     }
     let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
-    if let Err(error) = file.connection.prepare_cached("COMMIT")?.execute([]) {
+    if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
-        return Err(error.into());
+        return Err(failure);
     }
     Ok(Some((changes, has_reserve)))
+}
+
+fn commit(connection: &Connection) -> Result<(), Failure> {
+    outbox_core::fault!("commit-before", Failure::planted);
+    outbox_core::plant!("plant-resolve-before-commit", { return Ok(()) });
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    outbox_core::fault!("commit-after", Failure::planted);
+    Ok(())
 }
 
 fn roll_back(connection: &Connection) {

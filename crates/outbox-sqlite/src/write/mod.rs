@@ -123,7 +123,13 @@ impl WriterHandle {
     }
 
     pub(crate) fn recover(&self, done: Done<u64>) {
-        self.run(recover::recover, done);
+        self.run(
+            |unit| {
+                outbox_core::fault!("recover-apply", Failure::planted);
+                recover::recover(unit)
+            },
+            done,
+        );
     }
 
     pub(crate) fn mend_due(&self, done: Done<u64>) {
@@ -154,6 +160,7 @@ impl WriterHandle {
 
     /// Lets the writer finish what it has, and waits for it.
     pub(crate) fn close(&self, timeout: Duration) {
+        outbox_core::fault!("store-close");
         let _ = self.orders.send(Order::End);
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let deadline = Instant::now() + timeout;
