@@ -119,7 +119,8 @@ mod build {
     }
 
     fn tell(name: &str, way: &str) {
-        // Where nobody listens, nobody needs to hear.
-        let _ = writeln!(std::io::stderr(), "{MARK}: {name} {way}");
+        // In one piece, so that no other line comes between. Where nobody listens, nobody needs to hear.
+        let line = format!("{MARK}: {name} {way}\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 }

@@ -98,6 +98,7 @@ impl Keeper {
             if let Some(lead) = lead {
                 self.beat(lead);
             }
+            self.shared.forget_trouble();
             if !self.is_to_go_on(if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }) {
                 return;
             }

@@ -11,7 +11,7 @@ use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
 use rusqlite::Connection;
 
-use super::unit::Unit;
+use super::unit::{Unit, caught};
 use super::{Failed, Operation, Order};
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
@@ -73,7 +73,7 @@ impl Writer {
         }
         // Whoever sent after the end is told so; nobody waits in vain.
         while let Ok(Order::Run(operation)) = orders.try_recv() {
-            operation.finish(Err(OutboxError::plain(code::ERR_STOPPED)));
+            finish_one(operation, Err(OutboxError::plain(code::ERR_STOPPED)));
         }
     }
 
@@ -171,7 +171,11 @@ impl Writer {
                 }
             }
             pause = (pause * 2).min(REOPEN_MAX);
-            match OpenFile::reopen(&self.path).and_then(|file| self.readers.resume(&self.path).map(|()| file)) {
+            let reopened = caught(|| {
+                let file = OpenFile::reopen(&self.path)?;
+                self.readers.resume(&self.path).map(|()| file)
+            });
+            match reopened {
                 Ok(file) => {
                     tracing::warn!("the file has been checked and is in use again");
                     self.file = Some(file);
@@ -194,7 +198,9 @@ impl Writer {
 
     fn tell(&self, changes: Vec<StatusChange>) {
         if let Some(observer) = self.observer.as_ref().filter(|_| !changes.is_empty()) {
-            observer.hear(changes);
+            if std::panic::catch_unwind(AssertUnwindSafe(|| observer.hear(changes))).is_err() {
+                tracing::error!("a panic in who hears of changes; the commit stands");
+            }
         }
     }
 }
@@ -268,6 +274,13 @@ fn next(orders: &Receiver<Order>) -> Result<Order, RecvError> {
 
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {
     for operation in group {
-        operation.finish(committed.clone());
+        finish_one(operation, committed.clone());
+    }
+}
+
+/// What follows a commit at its caller's is not the store's: a panic there is that caller's own.
+fn finish_one(operation: Box<dyn Operation>, committed: Result<(), OutboxError>) {
+    if std::panic::catch_unwind(AssertUnwindSafe(|| operation.finish(committed))).is_err() {
+        tracing::error!("a panic in what followed a commit; the commit stands");
     }
 }
