@@ -16,6 +16,10 @@ export function wrong(what: string): Hl7OutboxError {
 /** An error of ours as it is; what a caller's own getter, proxy or `toJSON` threw, as an error of ours. */
 export function coded(error: unknown): Hl7OutboxError {
   if (error instanceof Hl7OutboxError) return error
+  // What the native side throws when it panicked before there was a promise to reject. Its words stay with us.
+  if (error instanceof Error && 'code' in error && error.code === 'GenericFailure') {
+    return new Hl7OutboxError('ERR_PANIC', 'A defect inside hl7-outbox. The process lives; stored messages are safe.', { hint: 'Report it with the version and the code; restart the application.' })
+  }
   return new Hl7OutboxError('ERR_OPTION', 'an argument could not be read: it threw an error of its own', { hint: HINT, cause: error })
 }
 

@@ -54,6 +54,7 @@ impl Outbox {
     /// Checks that every destination can be set up, then stands for the lead unless configured not to.
     pub fn start(parts: OutboxParts) -> Result<Self, OutboxError> {
         let OutboxParts { settings, store, election, clock, runtime, connect } = parts;
+        crate::fault!("outbox-start", crate::faults::refused);
         let live = Arc::new(Live::new(settings));
         // What persons changed holds from the first message on.
         live.follow(wait(|done| store.patches(done))?, |destination| connect(destination).map(drop));
@@ -89,6 +90,7 @@ impl Outbox {
         self.store.enqueue(
             Box::new(move || enqueue::prepare(&settings, clock.as_ref(), requests)),
             Box::new(move |result| {
+                crate::fault!("enqueue-callback");
                 if let (Ok(admitted), Some(dispatcher)) = (&result, &dispatcher) {
                     for one in admitted.iter().filter(|one| !one.duplicate) {
                         dispatcher.committed(&one.destination);
@@ -289,6 +291,7 @@ impl Outbox {
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
+                crate::fault!("health-assess");
                 done(records.map(|records| {
                     health::assess(&Facts {
                         settings: &settings,
@@ -313,12 +316,14 @@ impl Outbox {
     /// Claims nothing more, waits at most `timeout` for attempts in flight, and frees the lead. Messages are still taken.
     /// Answers whether every attempt ended. Blocks: never call it on a JS thread.
     pub fn drain(&self, timeout: Duration) -> bool {
+        crate::fault!("stop-drain");
         let dispatcher = self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner).take();
         dispatcher.is_none_or(|dispatcher| dispatcher.stop(timeout))
     }
 
     /// Commits what was accepted and closes the store. Blocks likewise.
     pub fn close(&self, timeout: Duration) {
+        crate::fault!("stop-close");
         self.store.close(timeout.max(CLOSE_MIN));
     }
 

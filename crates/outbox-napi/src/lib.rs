@@ -21,6 +21,13 @@ mod registry;
 mod runtime;
 mod settle;
 
+/// Says what is to happen at a point; the rigs' way at run time (`outbox_core::faults`).
+#[cfg(feature = "faults")]
+#[napi_derive::napi(catch_unwind)]
+pub fn set_fault(name: String, actions: String) -> bool {
+    outbox_core::faults::set(&name, &actions).is_ok()
+}
+
 /// Every error code with its fault, whether to retry, meaning and remedy, as JSON; docs/errors.md is made from it.
 #[napi_derive::napi(catch_unwind)]
 pub fn error_codes() -> String {

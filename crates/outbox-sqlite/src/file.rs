@@ -44,6 +44,7 @@ impl OpenFile {
     /// Opens the file after a failure of the disk: what it holds is read through first. What SQLite and the system kept in
     /// memory of it is not trusted, so every connection of this process must be closed before.
     pub(crate) fn reopen(path: &Path) -> Result<Self, OutboxError> {
+        outbox_core::fault!("store-reopen", outbox_core::faults::refused);
         let check = || -> Result<String, Failure> {
             let connection = open_writer(path)?;
             Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)

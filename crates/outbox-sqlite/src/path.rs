@@ -79,6 +79,7 @@ pub(crate) struct OneCopy {
 
 impl OneCopy {
     pub(crate) fn take(outbox: &Path) -> Result<Self, OutboxError> {
+        outbox_core::fault!("store-copy-lock", outbox_core::faults::refused);
         sweep(outbox);
         let path = beside(outbox, &format!("{ENDING}{}", std::process::id()));
         let lock = open_lock(&path)?;

@@ -83,6 +83,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     if mark == 0 {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
+    outbox_core::fault!("store-marked", Failure::planted);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     for (number, name, sql) in MIGRATIONS {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -96,6 +97,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
             )?;
             transaction.pragma_update(None, "user_version", number)?;
         }
+        outbox_core::fault!("store-migrate", Failure::planted);
         transaction.commit()?;
     }
     check_version(connection)

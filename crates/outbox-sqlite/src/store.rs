@@ -63,6 +63,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the file. Blocks: never call it on a JS thread.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OutboxError> {
+        outbox_core::fault!("store-open", outbox_core::faults::refused);
         let open = OpenMark::set(path)?;
         let file = OpenFile::open(path)?;
         let failed = Failed::default();
@@ -206,6 +207,7 @@ impl Store for SqliteStore {
         let (path, failed) = (self.path.clone(), self.writer.failed());
         self.readers.ask(
             move |connection| {
+                outbox_core::fault!("read-info", Failure::planted);
                 let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
                 Ok(StoreInfo {
                     bytes: size(&path),

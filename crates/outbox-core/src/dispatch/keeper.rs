@@ -74,6 +74,7 @@ impl Keeper {
         let mut follower = Follower { heard: true, looked: None };
         let dispatching = Dispatching(Arc::clone(&self.shared));
         loop {
+            crate::fault!("keeper-round");
             if self.is_unfit(lead.as_ref()) {
                 // What is in flight can neither be recorded nor trusted: whoever leads next begins with what the file says.
                 self.shared.halt();
@@ -93,11 +94,13 @@ impl Keeper {
                 }
             }
             if follower.is_time() {
+                crate::fault!("keeper-follow");
                 (self.follow)(&dispatching);
             }
             if let Some(lead) = lead {
                 self.beat(lead);
             }
+            self.shared.forget_trouble();
             if !self.is_to_go_on(if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }) {
                 return;
             }
@@ -131,6 +134,7 @@ impl Keeper {
             }
         };
         let failures = self.shared.store.failures();
+        crate::fault!("lead-recover");
         // Open claims belong to a dispatcher that is dead: nobody knows how far it came with them.
         let recovered = wait(|done| self.shared.store.recover(done)).and_then(|count| {
             wait(|done| self.shared.store.mend_due(done))?;
@@ -166,6 +170,7 @@ impl Keeper {
     fn beat(&self, lead: &mut Lead) {
         if lead.last_beat.elapsed() >= BEAT_EVERY {
             lead.last_beat = Instant::now();
+            crate::fault!("keeper-beat");
             let now = self.clock.now();
             lead.leadership.beat(now);
             if lead.wall.jumped(now) {

@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -70,6 +71,7 @@ impl Checkpointer {
         let (bell, mut told) = (orders.clone(), 0);
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: i32| {
             mark.store(u32::try_from(pages).unwrap_or(0), Ordering::Release);
+            outbox_core::fault!("checkpoint-hook");
             if pages < told {
                 told = 0;
             }
@@ -123,13 +125,16 @@ fn fold_back(connection: &Connection, path: &Path, orders: &Receiver<Order>, unf
             is_behind = true;
         }
         let before = unfolded.load(Ordering::Acquire);
-        let folded = connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?));
+        let folded = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            outbox_core::fault!("checkpoint-fold-back");
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?))
+        }));
         match folded {
             // The next commit begins the log anew. One that came meanwhile has counted anew, and keeps its number.
-            Ok(true) => drop(unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire)),
-            Ok(false) => {}
-            Err(error) => {
+            Ok(Ok(true)) => drop(unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire)),
+            // A panic is told where it happens; the log keeps everything all the same.
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => {
                 let code = error.sqlite_error().map_or(0, |inner| inner.extended_code);
                 tracing::warn!(code, "the log could not be folded back yet");
             }
@@ -146,6 +151,7 @@ fn mark(connection: &Connection, path: &Path) {
 /// Sets room aside for the log. Under the write lock nobody appends to it meanwhile, and zeros behind the last frame end the
 /// log for whoever reads it.
 pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failure> {
+    outbox_core::fault!("store-reserve", Failure::planted);
     if is_short(path) {
         return Ok(());
     }
@@ -161,6 +167,7 @@ pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failur
 
 fn grow(log: &Path) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(log)?;
+    outbox_core::fault!("store-reserve-grow", |_| Err(std::io::ErrorKind::StorageFull.into()));
     let mut length = file.seek(SeekFrom::End(0))?;
     let zeros = vec![0; CHUNK];
     while length < RESERVED_BYTES {

@@ -11,7 +11,7 @@ use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
 use rusqlite::Connection;
 
-use super::unit::Unit;
+use super::unit::{Unit, caught};
 use super::{Failed, Limits, Operation, Order};
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
@@ -73,7 +73,7 @@ impl Writer {
         }
         // Whoever sent after the end is told so; nobody waits in vain.
         while let Ok(Order::Run(operation)) = orders.try_recv() {
-            operation.finish(Err(OutboxError::plain(code::ERR_STOPPED)));
+            finish_one(operation, Err(OutboxError::plain(code::ERR_STOPPED)));
         }
     }
 
@@ -92,6 +92,7 @@ impl Writer {
             self.refuse(group);
             return Vec::new();
         };
+        outbox_core::fault!("group-gathered");
         for operation in &mut group {
             operation.prepare(&file.digests);
         }
@@ -107,6 +108,11 @@ impl Writer {
             Ok((changes, _)) => {
                 let rest = group.split_off(applied);
                 finish(group, &Ok(()));
+                outbox_core::plant!("plant-resolve-before-commit", {
+                    std::thread::sleep(Duration::from_millis(20));
+                    let _ = file.connection.execute_batch("COMMIT");
+                });
+                outbox_core::fault!("commit-told");
                 self.tell(changes);
                 rest
             }
@@ -169,7 +175,11 @@ impl Writer {
                 }
             }
             pause = (pause * 2).min(REOPEN_MAX);
-            match OpenFile::reopen(&self.path).and_then(|file| self.readers.resume(&self.path).map(|()| file)) {
+            let reopened = caught(|| {
+                let file = OpenFile::reopen(&self.path)?;
+                self.readers.resume(&self.path).map(|()| file)
+            });
+            match reopened {
                 Ok(file) => {
                     tracing::warn!("the file has been checked and is in use again");
                     self.file = Some(file);
@@ -192,7 +202,9 @@ impl Writer {
 
     fn tell(&self, changes: Vec<StatusChange>) {
         if let Some(observer) = self.observer.as_ref().filter(|_| !changes.is_empty()) {
-            observer.hear(changes);
+            if std::panic::catch_unwind(AssertUnwindSafe(|| observer.hear(changes))).is_err() {
+                tracing::error!("a panic in who hears of changes; the commit stands");
+            }
         }
     }
 }
@@ -206,6 +218,7 @@ fn attempt(
     applied: &mut usize,
 ) -> Result<Option<Committed>, Failure> {
     let began = Instant::now();
+    outbox_core::fault!("commit-begin", Failure::planted);
     file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
     for operation in group {
@@ -223,11 +236,19 @@ fn attempt(
         }
     }
     let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
-    if let Err(error) = file.connection.prepare_cached("COMMIT")?.execute([]) {
+    if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
-        return Err(error.into());
+        return Err(failure);
     }
     Ok(Some((changes, has_reserve)))
+}
+
+fn commit(connection: &Connection) -> Result<(), Failure> {
+    outbox_core::fault!("commit-before", Failure::planted);
+    outbox_core::plant!("plant-resolve-before-commit", { return Ok(()) });
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    outbox_core::fault!("commit-after", Failure::planted);
+    Ok(())
 }
 
 fn roll_back(connection: &Connection) {
@@ -257,6 +278,13 @@ fn next(orders: &Receiver<Order>) -> Result<Order, RecvError> {
 
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {
     for operation in group {
-        operation.finish(committed.clone());
+        finish_one(operation, committed.clone());
+    }
+}
+
+/// What follows a commit at its caller's is not the store's: a panic there is that caller's own.
+fn finish_one(operation: Box<dyn Operation>, committed: Result<(), OutboxError>) {
+    if std::panic::catch_unwind(AssertUnwindSafe(|| operation.finish(committed))).is_err() {
+        tracing::error!("a panic in what followed a commit; the commit stands");
     }
 }

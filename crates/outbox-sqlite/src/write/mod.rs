@@ -136,6 +136,7 @@ impl WriterHandle {
     pub(crate) fn recover(&self, path: PathBuf, here: Place, done: Done<u64>) {
         self.run(
             move |unit| {
+                outbox_core::fault!("recover-apply", Failure::planted);
                 let found = identity::settle(unit.connection, &path, &here)?;
                 if !found.is_empty() {
                     command::pause_restored(unit, &found)?;
@@ -178,6 +179,7 @@ impl WriterHandle {
 
     /// Lets the writer finish what it has, and waits for it.
     pub(crate) fn close(&self, timeout: Duration) {
+        outbox_core::fault!("store-close");
         let _ = self.orders.send(Order::End);
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let deadline = Instant::now() + timeout;

@@ -47,6 +47,7 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
         Command::Reset { destination } => destination::reset(unit, destination)?,
         Command::Reveal { .. } => Changed::default(),
     };
+    outbox_core::fault!("command-carried-out", Failure::planted);
     let (name, detail) = described(command);
     record(unit, name, &detail, by, changed.count)?;
     Ok(changed)
@@ -126,6 +127,7 @@ fn record(unit: &Unit<'_>, command: &str, detail: &serde_json::Value, by: &By, c
 
 /// Remembers where a named reader of the changes has come to.
 pub(crate) fn note_consumer(unit: &Unit<'_>, name: &str, cursor: &str) -> Result<(), Failure> {
+    outbox_core::fault!("consumer-note", Failure::planted);
     unit.connection
         .prepare_cached(
             "INSERT INTO consumer (name, cursor, updated_at) VALUES (?1, ?2, ?3)
