@@ -7,7 +7,7 @@
 // and sectors (512 bytes) as a whole. What is not: a disk that lies about its flushes, which is planted (`lying-disk`), and
 // one that loses what it has kept. A log of one second of work gives as many moments to cut at as there were requests, so
 // this finds what a machine that is really switched off meets once in many thousand times; `machine` is that machine.
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -42,6 +42,7 @@ export default {
     const violations = []
     const integrity = startIntegrity()
     let reader
+    let cutsDone = 0
     try {
       reader = await startReader(join(memory.at, 'scratch', 'outbox.db'))
       for (let done = 0, round = 0; done < cycles && !signal.aborted; round++) {
@@ -54,11 +55,11 @@ export default {
           const { writes, flushes } = log
           totals.writes += writes
           totals.flushes += flushes
-          const moments = Array.from({ length: cuts }, () => random.between(1, log.times.length)).sort((a, b) => a - b)
-          for (const index of moments) {
+          const moments = Array.from({ length: cuts }, () => moment(log, random)).sort((a, b) => a.at - b.at)
+          for (const { index, at } of moments) {
             signal.throwIfAborted()
-            const loss = random.pick(LOSSES)
-            const found = await cut({ log, index, loss, seed: random.between(1, 1e9), isLying: plant === 'lying-disk', place, reader, integrity, signal })
+            const loss = LOSSES[cutsDone++ % LOSSES.length]
+            const found = await cut({ log, index, at, loss, seed: random.between(1, 1e9), isLying: plant === 'lying-disk', place, reader, integrity, signal })
             totals.checked += found.figures.enqueued
             totals.sectorsLost += found.lost
             totals.repeats += found.figures.repeats
@@ -66,6 +67,7 @@ export default {
           }
         } finally {
           await log.disk.end()
+          rmSync(place, { recursive: true })
         }
         done += cuts
         if (done % 300 === 0 || done >= cycles) say(`${done} cuts, ${totals.checked} messages looked for, ${totals.sectorsLost} sectors lost, ${violations.length} violations`)
@@ -112,10 +114,11 @@ async function work({ place, random, round, env }) {
       events.push(now())
       await application.kill()
     }
+    const ended = now()
     const { kinds, times } = await disk.log()
     await disk.unmount({ isLazy: true })
     const flushes = kinds.filter((kind) => kind === 'flush').length
-    return { disk, journal, arrivals: receiver.arrivals, events, times, writes: kinds.length - flushes, flushes }
+    return { disk, journal, arrivals: receiver.arrivals, events, kinds, times: times.filter((time) => time < ended), ended, writes: kinds.length - flushes, flushes }
   } catch (error) {
     await disk.end()
     throw error
@@ -125,10 +128,19 @@ async function work({ place, random, round, env }) {
   }
 }
 
+/**
+ * When the power fails, and how many requests came before: at any time, just before any request, or just before a flush, which
+ * is when most is at stake.
+ */
+function moment({ kinds, times, ended }, random) {
+  const flushes = times.flatMap((_, index) => (kinds[index] === 'flush' ? [index] : []))
+  const before = random.pick([null, random.between(1, times.length), random.pick(flushes)])
+  const at = before === null ? random.between(times[0] + 1, ended) : (times[before] ?? ended)
+  return { index: times.findLastIndex((time) => time < at) + 1, at }
+}
+
 /** What is left of a cut behind the first `index` requests, and what the outbox makes of it. */
-async function cut({ log, index, loss, seed, isLying, place, reader, integrity, signal }) {
-  // The power fails before the next request comes: whatever anybody saw until then had happened.
-  const at = log.times[index] ?? now()
+async function cut({ log, index, at, loss, seed, isLying, place, reader, integrity, signal }) {
   const image = join(place, 'after')
   const { lost } = await log.disk.cut({ index, loss, seed, isLying, to: image })
   const calls = new Map([...log.journal.calls].filter(([, { called }]) => called < at).map(([control, call]) => [control, { ...call, resolved: call.resolved !== null && call.resolved < at ? call.resolved : null }]))

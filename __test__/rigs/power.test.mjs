@@ -7,7 +7,7 @@ import { run } from '../../rigs/run.mjs'
 test('a power cut loses nothing that was resolved, whatever becomes of what was not flushed', async () => {
   const { figures, violations } = await run('power', { cycles: 30 })
   assert.deepEqual(violations, [])
-  assert.ok(figures.checked > 300, `${figures.checked} messages looked for`)
+  assert.ok(figures.checked > 100, `${figures.checked} messages looked for`)
   assert.ok(figures.sectorsLost > 300, `${figures.sectorsLost} sectors lost`)
 })
 
