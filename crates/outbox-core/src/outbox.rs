@@ -287,6 +287,8 @@ impl Outbox {
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
+                // Of a store that has failed, that is what there is to say.
+                let records = if info.failed.is_some() { Ok(records.unwrap_or_default()) } else { records };
                 done(records.map(|records| {
                     health::assess(&Facts {
                         settings: &settings,

@@ -74,7 +74,7 @@ impl SqliteStore {
             pending_max: options.pending_max,
             failed: failed.clone(),
         };
-        let writer = WriterHandle::start(writer, failed.clone())?;
+        let writer = WriterHandle::start(writer)?;
         Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
     }
 }
@@ -109,6 +109,18 @@ impl Drop for OpenMark {
                 open.remove(&self.0);
             }
         }
+    }
+}
+
+fn info(path: &Path, schema: u32, failed: Option<String>) -> StoreInfo {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    StoreInfo {
+        bytes: size(path),
+        wal_bytes: size(&beside(path, "-wal")),
+        disk_free_bytes: fs4::available_space(path).unwrap_or(u64::MAX),
+        engine_version: rusqlite::version().to_owned(),
+        schema,
+        failed,
     }
 }
 
@@ -196,20 +208,17 @@ impl Store for SqliteStore {
     }
 
     fn info(&self, done: Done<StoreInfo>) {
-        let (path, failed) = (self.path.clone(), self.writer.failed());
+        let (path, failed) = (self.path.clone(), self.failed.clone());
         self.readers.ask(
-            move |connection| {
-                let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-                Ok(StoreInfo {
-                    bytes: size(&path),
-                    wal_bytes: size(&beside(&path, "-wal")),
-                    disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX),
-                    engine_version: rusqlite::version().to_owned(),
-                    schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
-                    failed,
-                })
-            },
-            done,
+            |connection| Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?),
+            Box::new(move |schema: Result<u32, OutboxError>| {
+                let failed = failed.why();
+                // Nobody reads a file whose disk has failed. That it has is then the answer.
+                done(match schema {
+                    Err(error) if failed.is_none() => Err(error),
+                    schema => Ok(info(&path, schema.unwrap_or_default(), failed)),
+                });
+            }),
         );
     }
 

@@ -43,6 +43,8 @@ enum Order {
 pub(crate) struct Checkpointer {
     orders: SyncSender<Order>,
     thread: Option<JoinHandle<()>>,
+    /// What went wrong with the disk, in short. The writer ends its work at the first word.
+    pub(crate) failures: crossbeam_channel::Receiver<String>,
 }
 
 impl Checkpointer {
@@ -52,9 +54,11 @@ impl Checkpointer {
         let connection = open_writer(path)?;
         let unfolded = Arc::new(AtomicBool::new(false));
         let mark = Arc::clone(&unfolded);
+        let (fails, failures) = crossbeam_channel::bounded(1);
+        let fails_too = fails.clone();
         let thread = std::thread::Builder::new()
             .name(String::from("hl7-checkpoint"))
-            .spawn(move || fold_back(&connection, &received, &unfolded))
+            .spawn(move || fold_back(&connection, &received, &unfolded, &fails))
             .map_err(|error| {
                 OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
             })?;
@@ -66,7 +70,9 @@ impl Checkpointer {
             }
             if pages >= FULL_PAGES {
                 // Busy when the thread is at it: the next commit tries again.
-                let _ = wal.checkpoint();
+                if let Err(error) = wal.checkpoint() {
+                    note(error, &fails_too);
+                }
             } else if pages - told >= STEP_PAGES {
                 told = pages;
                 if let Err(TrySendError::Disconnected(_)) = bell.try_send(Order::FoldBack) {
@@ -75,7 +81,7 @@ impl Checkpointer {
             }
             Ok(())
         }))?;
-        Ok(Self { orders, thread: Some(thread) })
+        Ok(Self { orders, thread: Some(thread), failures })
     }
 }
 
@@ -89,7 +95,12 @@ impl Drop for Checkpointer {
     }
 }
 
-fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &AtomicBool) {
+fn fold_back(
+    connection: &Connection,
+    orders: &Receiver<Order>,
+    unfolded: &AtomicBool,
+    fails: &crossbeam_channel::Sender<String>,
+) {
     loop {
         match orders.recv_timeout(REST) {
             Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
@@ -97,13 +108,21 @@ fn fold_back(connection: &Connection, orders: &Receiver<Order>, unfolded: &Atomi
             Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
         }
         unfolded.store(false, Ordering::Release);
-        // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
-        // latest by the writer; the log keeps everything until then.
-        let folded = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = folded {
-            let code = error.sqlite_error().map_or(0, |inner| inner.extended_code);
-            tracing::warn!(code, "the log could not be folded back yet");
+        // Passive: waits for nobody, and leaves what readers still need.
+        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            note(error, fails);
         }
+    }
+}
+
+/// What is not the disk's failure is tried again later, at the latest by the writer; the log keeps everything until then. A
+/// file that cannot be written is told to the writer: the log would grow without end while all seemed well.
+fn note(error: rusqlite::Error, fails: &crossbeam_channel::Sender<String>) {
+    let failure = Failure::from(error);
+    if failure.is_disk_failure() {
+        let _ = fails.try_send(failure.in_short());
+    } else {
+        tracing::warn!(why = failure.in_short(), "the log could not be folded back yet");
     }
 }
 
@@ -133,4 +152,17 @@ fn grow(log: &Path) -> std::io::Result<()> {
         length += missing as u64;
     }
     file.sync_all()
+}
+
+/// Shows that the disk takes writes again, to the log and to the file: reading a file through proves nothing about that. A
+/// full disk is no failed one.
+pub(crate) fn prove(connection: &Connection) -> Result<(), Failure> {
+    let write = || -> Result<(), Failure> {
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.pragma_update(None, "user_version", version)?;
+        connection.execute_batch("COMMIT")?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+    };
+    write().or_else(|failure| if failure.is_disk_full() { Ok(()) } else { Err(failure) })
 }
