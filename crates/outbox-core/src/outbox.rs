@@ -292,6 +292,8 @@ impl Outbox {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
                 crate::fault!("health-assess");
+                // Of a store that has failed, that is what there is to say.
+                let records = if info.failed.is_some() { Ok(records.unwrap_or_default()) } else { records };
                 done(records.map(|records| {
                     health::assess(&Facts {
                         settings: &settings,

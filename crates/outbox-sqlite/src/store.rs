@@ -78,7 +78,7 @@ impl SqliteStore {
             limits: Limits { pending: options.pending_max, wal: options.wal_max },
             failed: failed.clone(),
         };
-        let writer = WriterHandle::start(writer, failed.clone())?;
+        let writer = WriterHandle::start(writer)?;
         Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
     }
 }
@@ -113,6 +113,18 @@ impl Drop for OpenMark {
                 open.remove(&self.0);
             }
         }
+    }
+}
+
+/// What can be said of a file without reading it.
+fn facts(path: &Path) -> StoreInfo {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    StoreInfo {
+        bytes: size(path),
+        wal_bytes: size(&beside(path, "-wal")),
+        disk_free_bytes: fs4::available_space(path).unwrap_or(u64::MAX),
+        engine_version: rusqlite::version().to_owned(),
+        ..StoreInfo::default()
     }
 }
 
@@ -204,22 +216,24 @@ impl Store for SqliteStore {
     }
 
     fn info(&self, done: Done<StoreInfo>) {
-        let (path, failed) = (self.path.clone(), self.writer.failed());
+        let (path, failed) = (self.path.clone(), self.failed.clone());
         self.readers.ask(
-            move |connection| {
+            |connection| {
                 outbox_core::fault!("read-info", Failure::planted);
-                let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-                Ok(StoreInfo {
-                    bytes: size(&path),
-                    wal_bytes: size(&beside(&path, "-wal")),
-                    disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX),
-                    engine_version: rusqlite::version().to_owned(),
-                    schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
-                    configuration: read::configuration(connection)?,
-                    failed,
-                })
+                let schema = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+                Ok((schema, read::configuration(connection)?))
             },
-            done,
+            Box::new(move |said: Result<(u32, Option<String>), OutboxError>| {
+                let failed = failed.why();
+                // Nobody reads a file whose disk has failed. That it has is then the answer.
+                done(match said {
+                    Err(error) if failed.is_none() => Err(error),
+                    said => {
+                        let (schema, configuration) = said.unwrap_or_default();
+                        Ok(StoreInfo { schema, configuration, failed, ..facts(&path) })
+                    }
+                });
+            }),
         );
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError, select};
 use outbox_core::clock::Clock;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
@@ -57,8 +57,9 @@ impl Writer {
                 if ending {
                     break;
                 }
-                match next(orders) {
+                match self.next(orders) {
                     Ok(Order::Run(operation)) => group.push(operation),
+                    Ok(Order::Fail(why)) => self.close_failed(why),
                     Ok(Order::End) | Err(_) => ending = true,
                 }
             }
@@ -66,7 +67,7 @@ impl Writer {
                 match orders.try_recv() {
                     Ok(Order::Run(operation)) => group.push(operation),
                     Ok(Order::End) => ending = true,
-                    Err(_) => break,
+                    Ok(Order::Fail(_)) | Err(_) => break,
                 }
             }
             left = self.guarded(group);
@@ -171,6 +172,7 @@ impl Writer {
                 match orders.recv_deadline(until) {
                     Ok(Order::Run(operation)) => self.refuse(vec![operation]),
                     Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return false,
+                    Ok(Order::Fail(_)) => {}
                     Err(RecvTimeoutError::Timeout) => break,
                 }
             }
@@ -191,6 +193,30 @@ impl Writer {
                     self.failed.go_on(error.code.to_owned());
                 }
             }
+        }
+    }
+
+    /// Waits for an order, or for word that the disk failed beside the writer. A caller that awaits each message answers a
+    /// commit with the next one within microseconds, and waking a sleeping thread costs more than that: so the thread looks
+    /// for a moment before it sleeps.
+    fn next(&self, orders: &Receiver<Order>) -> Result<Order, RecvError> {
+        let never = crossbeam_channel::never();
+        let failures = self.file.as_ref().map_or(&never, |file| &file.checkpointer.failures);
+        if let Ok(why) = failures.try_recv() {
+            return Ok(Order::Fail(why));
+        }
+        let began = Instant::now();
+        while began.elapsed() < LOOK_BEFORE_SLEEP {
+            match orders.try_recv() {
+                Ok(order) => return Ok(order),
+                Err(TryRecvError::Disconnected) => return Err(RecvError),
+                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+            }
+        }
+        select! {
+            recv(orders) -> order => order,
+            // Its sender lives as long as the file is open.
+            recv(failures) -> why => why.map(Order::Fail),
         }
     }
 
@@ -261,20 +287,6 @@ fn roll_back(connection: &Connection) {
 
 /// The changes of a commit, and whether the file has its reserve after it.
 type Committed = (Vec<StatusChange>, Option<bool>);
-
-/// Waits for an order. A caller that awaits each message answers a commit with the next one within microseconds, and
-/// waking a sleeping thread costs more than that: so the thread looks for a moment before it sleeps.
-fn next(orders: &Receiver<Order>) -> Result<Order, RecvError> {
-    let began = Instant::now();
-    while began.elapsed() < LOOK_BEFORE_SLEEP {
-        match orders.try_recv() {
-            Ok(order) => return Ok(order),
-            Err(TryRecvError::Disconnected) => return Err(RecvError),
-            Err(TryRecvError::Empty) => std::hint::spin_loop(),
-        }
-    }
-    orders.recv()
-}
 
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {
     for operation in group {

@@ -28,7 +28,7 @@ use outbox_core::status::DestinationState;
 use outbox_core::store::TurnResult;
 use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
 
-pub(crate) use self::checkpoint::{Checkpointer, reserve};
+pub(crate) use self::checkpoint::{Checkpointer, prove, reserve};
 use self::enqueue::Ready;
 pub(crate) use self::group::Writer;
 use self::unit::Unit;
@@ -52,6 +52,8 @@ pub(crate) enum Order {
     Run(Box<dyn Operation>),
     /// Finish what came before, and end.
     End,
+    /// The disk failed beside the writer; why, in short.
+    Fail(String),
 }
 
 /// What new messages are refused for.
@@ -94,19 +96,14 @@ impl Failed {
 pub(crate) struct WriterHandle {
     orders: Sender<Order>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    failed: Failed,
 }
 
 impl WriterHandle {
     /// Starts the writer's thread.
-    pub(crate) fn start(writer: Writer, failed: Failed) -> Result<Self, OutboxError> {
+    pub(crate) fn start(writer: Writer) -> Result<Self, OutboxError> {
         let (orders, received) = unbounded();
         let thread = spawn(writer, received)?;
-        Ok(Self { orders, thread: Mutex::new(Some(thread)), failed })
-    }
-
-    pub(crate) fn failed(&self) -> Option<String> {
-        self.failed.why()
+        Ok(Self { orders, thread: Mutex::new(Some(thread)) })
     }
 
     fn send(&self, operation: Box<dyn Operation>) {
