@@ -1,22 +1,16 @@
-/** How a long-running command is ended: by a signal, or on Windows by PM2's message. */
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** How a long-running command is ended. */
+import { onEnd } from '../facade/index.js'
 
 /** Resolves with the word for what ended it. Keeps the process alive until then. */
 export function ended(): Promise<string> {
   return new Promise((resolve) => {
     // Nothing else of these commands keeps the event loop alive.
     const alive = setInterval(() => undefined, 0x7fff_ffff)
-    const end = (why: string): void => {
+    // A second signal ends the process at once.
+    const disarm = onEnd(['SIGINT', 'SIGTERM', 'SIGHUP'], (why) => {
       clearInterval(alive)
-      for (const signal of SIGNALS) process.removeListener(signal, end)
-      process.removeListener('message', onMessage)
+      disarm()
       resolve(why)
-    }
-    const onMessage = (message: unknown): void => {
-      if (message === 'shutdown') end('shutdown message')
-    }
-    for (const signal of SIGNALS) process.on(signal, end)
-    process.on('message', onMessage)
+    })
   })
 }
