@@ -114,6 +114,26 @@ test('disarmed, signals do again what they did', { skip: noSignals }, async (t) 
   assert.deepEqual(await program.end(), { code: null, signal: 'SIGTERM' })
 })
 
+test('a worker whose process somebody else keeps alive ends all the same, also when it is told so at once', { skip: noSignals }, async (t) => {
+  const place = folder(t)
+  const file = join(place, 'settings.json')
+  writeFileSync(file, JSON.stringify(config(join(place, 'outbox.db'), 'http://127.0.0.1:9/')))
+  // As PM2 does inside every process that it starts.
+  const listening = join(place, 'listening.cjs')
+  writeFileSync(listening, "process.on('message', () => undefined)")
+  for (let n = 0; n < 3; n++) {
+    const child = fork(join(root, 'dist', 'cli', 'main.js'), ['worker', '--config', file], { env: environment(), execArgv: ['--require', listening], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    t.after(() => child.kill('SIGKILL'))
+    let err = ''
+    child.stderr.on('data', (chunk) => (err += chunk))
+    const ended = once(child, 'close')
+    assert.equal((await once(child, 'message'))[0], 'ready')
+    child.kill('SIGINT')
+    assert.deepEqual(await ended, [0, null])
+    assert.match(err, /worker: SIGINT[\s\S]*worker: ended\n$/)
+  }
+})
+
 test('a wrong option is refused by name and arms nothing', () => {
   const before = process.listenerCount('SIGINT')
   for (const options of [{ timeoutMs: -1 }, { signals: ['SIGKILL'] }, { signals: 'SIGINT' }, { exit: 'yes' }, { first: true }, { timeout: 5 }, null]) {

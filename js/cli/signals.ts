@@ -1,16 +1,29 @@
 /** How a long-running command is ended. */
 import { onEnd } from '../facade/index.js'
 
-/** Resolves with the word for what ended it. Keeps the process alive until then. */
-export function ended(): Promise<string> {
-  return new Promise((resolve) => {
+/**
+ * Listens for what ends the command, and keeps the process alive until then. `asked` resolves with the word for it; `forget` ends
+ * the listening of a command that came to nothing.
+ */
+export function end(): { asked: Promise<string>; forget: () => void } {
+  let forget: () => void = () => undefined
+  const asked = new Promise<string>((resolve) => {
     // Nothing else of these commands keeps the event loop alive.
     const alive = setInterval(() => undefined, 0x7fff_ffff)
-    // A second signal ends the process at once.
     const disarm = onEnd(['SIGINT', 'SIGTERM', 'SIGHUP'], (why) => {
-      clearInterval(alive)
-      disarm()
+      // A second signal ends the process at once.
+      forget()
       resolve(why)
     })
+    forget = () => {
+      clearInterval(alive)
+      disarm()
+    }
   })
+  return {
+    asked,
+    forget: () => {
+      forget()
+    },
+  }
 }
