@@ -27,7 +27,7 @@ const SLOW_MS = 3_000
 const kinds = {
   alone: { start: ['--only', 'clinic', '--env', 'without_worker'], latency: (random) => random.between(0, LATENCY_MS_MAX), pauseMs: 250, apps: () => ['clinic'] },
   // Every second reload is the worker's own, too.
-  worker: { start: [], latency: () => SLOW_MS, pauseMs: 2 * SLOW_MS, apps: (n) => (n % 2 === 0 ? ['clinic'] : ['clinic', 'clinic-hl7-worker']) },
+  worker: { start: [], latency: (random) => random.between(SLOW_MS, SLOW_MS + 500), pauseMs: 2 * SLOW_MS, apps: (n) => (n % 2 === 0 ? ['clinic'] : ['clinic', 'clinic-hl7-worker']) },
 }
 
 const plants = {
@@ -90,6 +90,9 @@ async function once({ kind, reloads, place, random, plant, signal }) {
       signal.throwIfAborted()
       await delay(random.between(0, 500))
       for (const app of apps(n)) {
+        // One has just begun, so that something is cut unless it is waited for.
+        const before = receiver.arrivals.length
+        await eventually(() => receiver.arrivals.length > before, 'a message at the receiver', signal)
         figures.inFlight += receiver.arrivals.filter(({ ended }) => ended === null).length
         const began = performance.now()
         await pm2.command('reload', app)
