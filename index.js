@@ -6,6 +6,7 @@ const facade = require('./dist/facade/index.js')
 
 exports.startOutbox = facade.startOutbox
 exports.stopOutbox = facade.stopOutbox
+exports.stopOnSignals = facade.stopOnSignals
 exports.enqueueHl7 = facade.enqueueHl7
 exports.enqueueHl7Batch = facade.enqueueHl7Batch
 exports.getMessage = facade.getMessage

@@ -2,6 +2,7 @@
 export {
   startOutbox,
   stopOutbox,
+  stopOnSignals,
   enqueueHl7,
   enqueueHl7Batch,
   getMessage,

@@ -45,6 +45,10 @@ export function checkHl7(): never {
   throw unsupported('checkHl7')
 }
 
+export function stopOnSignals(): never {
+  throw unsupported('stopOnSignals')
+}
+
 export function onStatusChange(): never {
   throw unsupported('onStatusChange')
 }

@@ -29,11 +29,15 @@ async function run(args: string[]): Promise<number> {
   return command(line)
 }
 
-run(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error: unknown) => {
-    process.exitCode = say(error)
-  },
-)
+/**
+ * Ends by itself, with all its words out. Under PM2 it would not: PM2's own code inside the process listens to messages, which keeps
+ * the event loop alive until PM2 kills.
+ */
+function leave(code: number): void {
+  process.exitCode = code
+  if (process.connected) process.stdout.write('', () => process.stderr.write('', () => process.exit()))
+}
+
+run(process.argv.slice(2)).then(leave, (error: unknown) => {
+  leave(say(error))
+})

@@ -33,3 +33,4 @@ export {
 } from './process.js'
 export { startReceiver } from './receiver.js'
 export type { RunningReceiver } from './receiver.js'
+export { onEnd, stopOnSignals } from './signals.js'
