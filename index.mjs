@@ -11,6 +11,7 @@ export {
   listMessages,
   getStats,
   getHealth,
+  backupOutbox,
   retryMessages,
   cancelMessages,
   holdMessages,

@@ -14,7 +14,7 @@ use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
 use outbox_core::store::{
-    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, MessageRef, Prepare, Store, StoreInfo, Turn,
+    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store, StoreInfo, Turn,
     TurnResult,
 };
 
@@ -23,6 +23,7 @@ use crate::error::Failure;
 use crate::file::{OpenFile, Room};
 use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
+use crate::restore;
 use crate::schema;
 use crate::watch::Watch;
 use crate::write::{Failed, Writer, WriterHandle};
@@ -79,11 +80,17 @@ impl SqliteStore {
     }
 }
 
+/// Works on a file that must not be opened here meanwhile; `None` when it is open already. See [`OPEN`].
+pub(crate) fn unless_open<T>(path: &Path, work: impl FnOnce() -> T) -> Option<T> {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    (!open.contains_key(&key(path))).then(work)
+}
+
 /// Keeps count of open files; see [`OPEN`].
-struct OpenMark(PathBuf);
+pub(crate) struct OpenMark(PathBuf);
 
 impl OpenMark {
-    fn set(path: &Path) -> Result<Self, OutboxError> {
+    pub(crate) fn set(path: &Path) -> Result<Self, OutboxError> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = open.get_mut(&key(path)) {
             opened.times += 1;
@@ -92,6 +99,7 @@ impl OpenMark {
         schema::check_directory(path)?;
         check_place(path)?;
         let only = OneCopy::take(path)?;
+        restore::refuse_unfinished(path)?;
         schema::check_file(path)?;
         // After the check the file exists, and its name can be made canonical.
         let key = key(path);
@@ -163,6 +171,10 @@ impl Store for SqliteStore {
 
     fn list(&self, request: ListRequest, done: Done<Page<MessageView>>) {
         self.readers.ask(move |connection| read::list(connection, &request), done);
+    }
+
+    fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>) {
+        self.readers.ask(move |connection| read::laid_out(connection, &request), done);
     }
 
     fn stats(&self, filter: MessageFilter, done: Done<Stats>) {

@@ -46,6 +46,7 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
         Command::Configure { destination, patch } => destination::configure(unit, destination, patch)?,
         Command::Reset { destination } => destination::reset(unit, destination)?,
         Command::Reveal { .. } => Changed::default(),
+        Command::Export { ids } => Changed { count: ids.len() as u64, ..Changed::default() },
     };
     let (name, detail) = described(command);
     record(unit, name, &detail, by, changed.count)?;
@@ -85,6 +86,7 @@ fn described(command: &Command) -> (&'static str, serde_json::Value) {
         }
         Command::Reset { destination } => ("reset", json!({ "destination": destination })),
         Command::Reveal { id, attempt } => ("reveal", json!({ "id": id, "attempt": attempt })),
+        Command::Export { ids } => ("export", json!({ "seqs": ids.iter().map(|id| id.seq()).collect::<Vec<_>>() })),
     }
 }
 
