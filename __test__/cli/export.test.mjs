@@ -79,7 +79,7 @@ test('an export into the same directory adds what is new, and removes what no lo
 })
 
 test('--status and --destination choose, dead letters carry their reason, and who sends meanwhile is named', async (t) => {
-  const taker = await receiver(t, { rules: [{ when: { first: 1 }, answer: { type: 'ae', errors: [{ code: '103' }] } }, { answer: 'silence' }] })
+  const taker = await receiver(t, { rules: [{ when: { first: 1 }, answer: { type: 'ae', errors: [{ code: '103' }] } }, { answer: 'silent' }] })
   const here = folder(t)
   const [path, file] = [join(here, 'outbox.db'), join(here, 'settings.json')]
   const both = config(path, taker.url)

@@ -119,7 +119,9 @@ fn check_target(outbox: &Path, to: &Path, replace: bool) -> Result<(), OutboxErr
         Err(_) => Ok(()),
         Ok(present) if replace && present.is_file() => Ok(()),
         Ok(present) if present.is_file() => Err(OutboxError::plain(code::ERR_BACKUP_EXISTS)),
-        Ok(_) => Err(OutboxError::new(code::ERR_BACKUP_EXISTS, "the backup's name is that of something else than a file")),
+        Ok(_) => {
+            Err(OutboxError::new(code::ERR_BACKUP_EXISTS, "the backup's name is that of something else than a file"))
+        }
     }
 }
 

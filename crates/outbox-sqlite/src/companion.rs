@@ -28,10 +28,7 @@ impl Marks {
     /// Looks at the marks once. A living process holds the lock of its own.
     pub(crate) fn look(outbox: &Path) -> Self {
         let mut marks = Self::default();
-        let entries = match fs::read_dir(directory(outbox)) {
-            Ok(entries) => entries,
-            Err(_) => return Self { unreadable: true, ..marks },
-        };
+        let Ok(entries) = fs::read_dir(directory(outbox)) else { return Self { unreadable: true, ..marks } };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let Some(pid) = ending(outbox, &name).and_then(|ending| ending.strip_prefix(ENDING)?.parse().ok()) else {

@@ -90,7 +90,7 @@ struct Users {
 
 /// Looks at the outbox at `path`. Blocks: never call it on a JS thread.
 pub fn inspect(path: &Path, check: Check) -> Result<Inspection, OutboxError> {
-    unless_open(path, || look(path, check))
+    unless_open(&[path], || look(path, check))
         .ok_or_else(|| OutboxError::new(code::ERR_IN_USE, "this process has the outbox open itself"))
 }
 
@@ -152,7 +152,8 @@ fn kind(path: &Path, header: &mut Vec<u8>) -> Kind {
 
 /// By the file format of SQLite (1.3): page size at 16, pages at 28, `user_version` at 60.
 fn read_header(header: &[u8]) -> Header {
-    let number = |at: usize| header.get(at..at + 4).map_or(0, |four| four.iter().fold(0, |sum, &b| sum << 8 | u32::from(b)));
+    let number =
+        |at: usize| header.get(at..at + 4).map_or(0, |four| four.iter().fold(0, |sum, &b| sum << 8 | u32::from(b)));
     let page_bytes = match number(16) >> 16 {
         1 => 65_536,
         bytes => u64::from(bytes),

@@ -45,7 +45,11 @@ impl Part {
         self.file()?.sync_all()?;
         // Closed before it is renamed: Windows does not rename what SQLite's flags keep open.
         self.file = None;
-        if replace { fs::rename(&self.path, &self.to)? } else { name_once(&self.path, &self.to)? }
+        if replace {
+            fs::rename(&self.path, &self.to)?;
+        } else {
+            name_once(&self.path, &self.to)?;
+        }
         sync_directory(&self.to)
     }
 }
@@ -100,7 +104,6 @@ fn is_left(_part: &Path) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::io::Write;
 

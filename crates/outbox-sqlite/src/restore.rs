@@ -23,6 +23,9 @@ use crate::schema::{HEADER_BYTES, check_directory, is_outbox};
 use crate::sealed::{Sound, check_sound};
 use crate::store::unless_open;
 
+/// Files kept of one second.
+const ASIDE_MAX: u32 = 100;
+
 /// What stands in the outbox's place now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,12 +43,9 @@ pub struct Restored {
 /// Puts the backup at `from` in the place of the outbox at `path`, when it is sound and no process has the outbox open. The
 /// file that was there is kept under a name with the date. Blocks: never call it on a JS thread.
 pub fn restore(from: &Path, path: &Path) -> Result<Restored, OutboxError> {
-    let done = unless_open(path, || unless_open(from, || replace(from, path)).unwrap_or_else(in_use_here));
-    done.unwrap_or_else(in_use_here)
-}
-
-fn in_use_here() -> Result<Restored, OutboxError> {
-    Err(OutboxError::new(code::ERR_IN_USE, "this process has the file open itself"))
+    // Their raw descriptors are closed here: this process must not have either open.
+    unless_open(&[path, from], || replace(from, path))
+        .unwrap_or_else(|| Err(OutboxError::new(code::ERR_IN_USE, "this process has the file open itself")))
 }
 
 /// Refuses a file whose restore began and did not end. Called when this process's mark stands.
@@ -232,10 +232,10 @@ impl Closed {
         }
         let date: String = SystemClock.now().to_iso().chars().filter(|sign| !"-:".contains(*sign)).collect();
         let date = date.split('.').next().unwrap_or_default();
-        let ending = (1..)
+        let ending = (1..=ASIDE_MAX)
             .map(|n| if n == 1 { format!(".before-restore-{date}Z") } else { format!(".before-restore-{date}Z-{n}") })
             .find(|ending| fs::symlink_metadata(beside(path, ending)).is_err())
-            .unwrap_or_default();
+            .ok_or(io::ErrorKind::AlreadyExists)?;
         self.lock.set_len(0)?;
         self.lock.seek(SeekFrom::Start(0))?;
         self.lock.write_all(ending.as_bytes())?;

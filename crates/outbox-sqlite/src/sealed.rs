@@ -1,5 +1,6 @@
 //! A copy that nobody writes, opened and judged without touching it or anything beside it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use outbox_core::error::{OutboxError, code};
@@ -54,7 +55,7 @@ fn uri(path: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/:._-".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri

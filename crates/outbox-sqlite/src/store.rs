@@ -80,10 +80,10 @@ impl SqliteStore {
     }
 }
 
-/// Works on a file that must not be opened here meanwhile; `None` when it is open already. See [`OPEN`].
-pub(crate) fn unless_open<T>(path: &Path, work: impl FnOnce() -> T) -> Option<T> {
+/// Works on files that must not be opened here meanwhile; `None` when one of them is open already. See [`OPEN`].
+pub(crate) fn unless_open<T>(paths: &[&Path], work: impl FnOnce() -> T) -> Option<T> {
     let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    (!open.contains_key(&key(path))).then(work)
+    (!paths.iter().any(|path| open.contains_key(&key(path)))).then(work)
 }
 
 /// Keeps count of open files; see [`OPEN`].

@@ -205,7 +205,8 @@ fn a_look_tells_what_a_path_is_and_changes_nothing() {
     fs::write(at("empty.db"), "").unwrap();
     Connection::open(at("foreign.db")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let look = |name: &str| json(&inspect(&at(name), Check::Full).unwrap());
-    let before: Vec<_> = names(directory.path()).iter().map(|name| (name.clone(), fs::read(at(name)).unwrap())).collect();
+    let before: Vec<_> =
+        names(directory.path()).iter().map(|name| (name.clone(), fs::read(at(name)).unwrap())).collect();
     for (name, kind) in [
         ("outbox.db", "outbox"),
         ("cut.db", "outbox"),
@@ -221,12 +222,16 @@ fn a_look_tells_what_a_path_is_and_changes_nothing() {
     }
     let contents = |name: &str| look(name)["contents"].clone();
     assert_eq!(contents("outbox.db")["faults"], serde_json::json!([]));
-    assert_eq!((&contents("outbox.db")["messages"]["PENDING"], &contents("outbox.db")["changedBodies"]), (&200.into(), &0.into()));
+    assert_eq!(
+        (&contents("outbox.db")["messages"]["PENDING"], &contents("outbox.db")["changedBodies"]),
+        (&200.into(), &0.into())
+    );
     assert_eq!(contents("flipped.db")["changedBodies"], 1);
     for name in ["cut.db", "damaged.db"] {
         let contents = contents(name);
         assert!(contents["failed"].is_string() || contents["faults"][0].is_string(), "{name}: {contents}");
     }
-    let after: Vec<_> = names(directory.path()).iter().map(|name| (name.clone(), fs::read(at(name)).unwrap())).collect();
+    let after: Vec<_> =
+        names(directory.path()).iter().map(|name| (name.clone(), fs::read(at(name)).unwrap())).collect();
     assert_eq!(before, after);
 }

@@ -105,11 +105,13 @@ fn read(connection: &Connection, check: Check, contents: &mut Contents) -> Resul
     }
     let mut standing = connection.prepare("SELECT state, sum(count) FROM standing GROUP BY state")?;
     contents.messages = standing.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    let mut rows =
-        connection.prepare("SELECT name, paused_at IS NOT NULL, state, coalesce(paused_reason, reason), patch FROM destination")?;
+    let mut rows = connection.prepare(
+        "SELECT name, paused_at IS NOT NULL, state, coalesce(paused_reason, reason), patch FROM destination",
+    )?;
     contents.destinations = rows
         .query_map([], |row| {
-            let (name, paused, state, reason, patch) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            let (name, paused, state, reason, patch) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
             Ok(Destination { name, paused, state, reason, patch })
         })?
         .collect::<Result<_, _>>()?;

@@ -71,6 +71,7 @@ impl Directory {
 }
 
 #[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems do not say")]
 fn writable(path: &Path) -> Option<bool> {
     use rustix::fs::{Access, access};
     Some(access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok())

@@ -7,6 +7,7 @@ mod replace;
 mod withdraw;
 
 use outbox_core::error::{OutboxError, code};
+use outbox_core::message::MessageId;
 use outbox_core::state::State;
 use outbox_core::status::Changed;
 use outbox_core::store::{By, Command};
@@ -86,7 +87,7 @@ fn described(command: &Command) -> (&'static str, serde_json::Value) {
         }
         Command::Reset { destination } => ("reset", json!({ "destination": destination })),
         Command::Reveal { id, attempt } => ("reveal", json!({ "id": id, "attempt": attempt })),
-        Command::Export { ids } => ("export", json!({ "seqs": ids.iter().map(|id| id.seq()).collect::<Vec<_>>() })),
+        Command::Export { ids } => ("export", json!({ "seqs": ids.iter().map(MessageId::seq).collect::<Vec<_>>() })),
     }
 }
 
