@@ -20,7 +20,7 @@ const KINDS = {
   'link': ['it is a symbolic link', 'Point `path` at the file itself: two names would lead to one file without knowing of each other’s locks.'],
   'unreadable': ['this user cannot read it', 'Run the doctor as the application’s user, or give that user read and write permission.'],
   'other-database': ['it is a SQLite database, but no outbox; it was not touched', 'Point `path` at another file.'],
-  'no-database': ['it is no outbox, or its beginning is damaged; it was not touched', `Point \`path\` at another file. If it was an outbox: ${BACKUP}`],
+  'no-database': ['it is no outbox, or its beginning is damaged; it was not touched', 'Point `path` at another file. If it was an outbox, move it and its -wal away, and restore a backup: hl7-outbox restore BACKUP.'],
 } as const
 
 export function directory({ directory: found }: Inspection): Finding {
