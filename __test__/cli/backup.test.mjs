@@ -181,10 +181,12 @@ test('misspelt backups and restores end with 2 and do nothing', async (t) => {
   const here = folder(t)
   const path = join(here, 'outbox.db')
   const wrong = [['backup'], ['backup', 'x'], ['backup', 'x', '--path', path], ['backup', 'a', 'b', '--path', path], ['backup', 'x', '--misspelt'], ['restore'], ['restore', 'x'], ['restore', 'x', '--force', '--path', path]]
-  for (const args of wrong) {
-    const { code, out, err } = await cli(t, args, { cwd: here })
-    assert.deepEqual([code, out], [2, ''], args.join(' '))
-    assert.match(err, /^error: .+\nhint: hl7-outbox --help\n$/)
-  }
+  await Promise.all(
+    wrong.map(async (args) => {
+      const { code, out, err } = await cli(t, args, { cwd: here })
+      assert.deepEqual([code, out], [2, ''], args.join(' '))
+      assert.match(err, /^error: .+\nhint: hl7-outbox --help\n$/)
+    }),
+  )
   assert.deepEqual(readdirSync(here), [])
 })

@@ -110,7 +110,7 @@ test('what cannot be opened is named, and not a byte of it or beside it changes'
     linkSync(at('twin.db'), at('second-name.db'))
   }
   const before = whole(here)
-  for (const [name, check, expected] of [
+  const looks = [
     ['damaged.db', 'contents', /^error: it (is damaged: .|cannot be read \(SQLite 11\)$)/],
     ['flipped.db', 'bodies', /^error: 1 stored message is not what was stored$/],
     ['foreign.db', 'file', /^error: it is a SQLite database, but no outbox; it was not touched$/],
@@ -125,10 +125,13 @@ test('what cannot be opened is named, and not a byte of it or beside it changes'
     ['none.db', 'file', /^error: there is no file$/],
     ['none/none.db', 'directory', /^error: it is missing$/],
     ...links,
-  ]) {
-    const found = await findings(t, ['--full', '--offline', '--path', at(name)])
-    assert.match(found[check] ?? 'nothing', expected, name)
-  }
+  ]
+  await Promise.all(
+    looks.map(async ([name, check, expected]) => {
+      const found = await findings(t, ['--full', '--offline', '--path', at(name)])
+      assert.match(found[check] ?? 'nothing', expected, name)
+    }),
+  )
   assert.deepEqual(whole(here), before)
 })
 
@@ -236,10 +239,13 @@ test('a clock that has gone back, and copies that were left, are told', async (t
 
 test('a misspelt doctor ends with 2', async (t) => {
   const here = folder(t)
-  for (const args of [[], ['x', '--path', 'x'], ['--timeout-ms', 'soon', '--path', 'x'], ['--timeout-ms', '0', '--path', 'x'], ['--force', '--path', 'x'], ['--config', join(here, 'none.json')]]) {
-    const { code, out, err } = await cli(t, args, { cwd: here })
-    assert.deepEqual([code, out], [2, ''], args.join(' '))
-    assert.match(err, /^error: .+\nhint: hl7-outbox --help\n$/)
-  }
+  const wrong = [[], ['x', '--path', 'x'], ['--timeout-ms', 'soon', '--path', 'x'], ['--timeout-ms', '0', '--path', 'x'], ['--force', '--path', 'x'], ['--config', join(here, 'none.json')]]
+  await Promise.all(
+    wrong.map(async (args) => {
+      const { code, out, err } = await cli(t, args, { cwd: here })
+      assert.deepEqual([code, out], [2, ''], args.join(' '))
+      assert.match(err, /^error: .+\nhint: hl7-outbox --help\n$/)
+    }),
+  )
   assert.deepEqual(readdirSync(here), [])
 })

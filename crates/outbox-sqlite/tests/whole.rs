@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use outbox_core::clock::SystemClock;
 use outbox_core::error::code;
 use outbox_core::status::ListRequest;
-use outbox_core::store::{Store, wait};
+use outbox_core::store::{By, Command, Store, wait};
 use outbox_sqlite::{Check, SqliteStore, StoreOptions, backup, inspect, restore};
 use outbox_testing::messages::message;
 use rusqlite::Connection;
@@ -234,4 +234,28 @@ fn a_look_tells_what_a_path_is_and_changes_nothing() {
     let after: Vec<_> =
         names(directory.path()).iter().map(|name| (name.clone(), fs::read(at(name)).unwrap())).collect();
     assert_eq!(before, after);
+}
+
+#[test]
+fn an_export_is_on_record_with_each_message_and_a_page_tells_lanes_and_whether_bytes_are_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    (0..3).for_each(|n| enqueue(&store, n));
+    Connection::open(&path).unwrap().execute("UPDATE body SET content = x'00' WHERE seq = 2", []).unwrap();
+    let page = wait(|done| store.laid_out(ListRequest { oldest_first: true, ..ListRequest::default() }, done)).unwrap();
+    let told: Vec<_> = page.items.iter().map(|each| (each.view.seq, each.position, each.is_whole)).collect();
+    assert_eq!(told, [(1, 1, true), (2, 2, false), (3, 3, true)]);
+    assert!(page.items.iter().all(|each| each.lane.is_some() && each.lane == page.items[0].lane));
+    let ids = page.items.iter().map(|each| each.view.id).collect();
+    let by = By { actor: String::from("tester"), reason: Some(String::from("a test")) };
+    wait(|done| store.command(Command::Export { ids }, by, done)).unwrap();
+    drop(store);
+    let recorded: (String, String, String, i64) = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT actor, command, detail, changed FROM action", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .unwrap();
+    assert_eq!(recorded, ("tester".into(), "export".into(), r#"{"seqs":[1,2,3]}"#.into(), 3));
 }
