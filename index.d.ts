@@ -287,6 +287,15 @@ export interface StopOnSignalsOptions {
   first?: () => unknown
 }
 
+/** A copy of the outbox file. */
+export interface Backup {
+  bytes: number
+  /** All that it holds, delivered ones included. */
+  messages: number
+  /** From the call until the copy was checked and flushed. */
+  durationMs: number
+}
+
 /** Opens the outbox of this process and begins to deliver. Idempotent with the same configuration. */
 export function startOutbox(config?: OutboxConfig): Promise<void>
 /** Claims nothing more, waits for attempts in flight (default 1,400 ms), closes the file. Only startOutbox opens it again. */
@@ -307,6 +316,12 @@ export function getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | 
 export function listMessages(filter?: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' }): Promise<Page<Message>>
 export function getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats>
 export function getHealth(): Promise<Health>
+/**
+ * Copies the file to `path` while all processes go on; all that was resolved before the call is in it. Resolves when the copy
+ * has been read through (integrity_check) and is on disk; an error leaves nothing there. Readable by the owner only. A name
+ * that is taken is refused (ERR_BACKUP_EXISTS) unless `replace`. docs/command-line.md says how one is put back.
+ */
+export function backupOutbox(path: string, options?: { replace?: boolean }): Promise<Backup>
 /** PENDING: due now. FAILED, CANCELLED: pending again, attempts and error reset, old place in the lane. Overtaken ones are left (code OVERTAKEN) unless allowOvertaken. */
 export function retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
 /** Withdraws what was not delivered. One in flight is withdrawn unless the receiver accepts it. */
@@ -361,6 +376,7 @@ export class Outbox {
   listMessages: typeof listMessages
   getStats: typeof getStats
   getHealth: typeof getHealth
+  backupOutbox: typeof backupOutbox
   retryMessages: typeof retryMessages
   cancelMessages: typeof cancelMessages
   holdMessages: typeof holdMessages

@@ -12,6 +12,7 @@ export {
   listMessages,
   getStats,
   getHealth,
+  backupOutbox,
   retryMessages,
   cancelMessages,
   holdMessages,

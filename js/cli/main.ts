@@ -3,15 +3,31 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { backup } from './commands/backup.js'
 import { check } from './commands/check.js'
+import { doctor } from './commands/doctor.js'
+import { exportMessages } from './commands/export.js'
 import { receiver } from './commands/receiver.js'
+import { restore } from './commands/restore.js'
 import { status } from './commands/status.js'
 import { pause, resume, retry } from './commands/steer.js'
 import { worker } from './commands/worker.js'
 import { read, type CommandLine } from './options.js'
 import { HELP, say, UsageError } from './usage.js'
 
-const COMMANDS: Record<string, (line: CommandLine) => Promise<number>> = { status, retry, pause, resume, worker, check, receiver }
+const COMMANDS: Record<string, (line: CommandLine) => Promise<number>> = {
+  status,
+  doctor,
+  retry,
+  pause,
+  resume,
+  backup,
+  restore,
+  'export': exportMessages,
+  worker,
+  check,
+  receiver,
+}
 
 async function run(args: string[]): Promise<number> {
   const line = read(args)

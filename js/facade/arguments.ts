@@ -183,6 +183,16 @@ export function filter(value: unknown): string {
   return json(given, 'filter')
 }
 
+/** The options of backupOutbox. */
+export function replaces(value: unknown): boolean {
+  const given = object(value, 'options')
+  for (const name of Object.keys(given)) {
+    if (name !== 'replace') throw wrong(`\`${name}\` is not an option of backupOutbox`)
+  }
+  if (given.replace !== undefined && typeof given.replace !== 'boolean') throw wrong(`\`replace\` must be true or false, not ${kind(given.replace)}`)
+  return given.replace ?? false
+}
+
 /** `{ actor, reason }` as JSON. */
 export function by(value: unknown, more: readonly string[] = []): string {
   const given = object(value, 'by')

@@ -18,7 +18,7 @@ use crate::health::{self, Facts};
 use crate::live::Live;
 use crate::message::MessageId;
 use crate::status::{AttemptView, Changed, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
-use crate::store::{Admitted, By, Command, DestinationRecord, Done, MessageRef, Store, wait};
+use crate::store::{Admitted, By, Command, DestinationRecord, Done, LaidOut, MessageRef, Store, wait};
 use crate::transport::Transport;
 
 /// How a transport is made for a destination; fails when its certificates cannot be used.
@@ -241,6 +241,11 @@ impl Outbox {
                 Err(error) => done(Err(error)),
             }),
         );
+    }
+
+    /// A page of messages with what it takes to hand them over elsewhere. Why one waits is not filled in.
+    pub fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>) {
+        self.store.laid_out(request, done);
     }
 
     /// Fills in what the store cannot know: whether a destination is configured, resting or paused, and who dispatches.

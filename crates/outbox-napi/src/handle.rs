@@ -60,7 +60,8 @@ pub(crate) struct Source {
 /// The configuration file that is read when it exists and nothing else is given.
 const CONFIG_FILE: &str = "hl7-outbox.config.json";
 
-fn settings(source: Source) -> Result<Settings, OutboxError> {
+/// The configuration in force.
+pub(crate) fn settings(source: Source) -> Result<Settings, OutboxError> {
     let environment = Environment::new(source.environment);
     let config = match source.json {
         Some(json) => config::read(&json, "the configuration")?,

@@ -5,6 +5,7 @@
 //! - `check`: the one call that answers at once;
 //! - `port`: promises settled in batches;
 //! - `handle` and `registry`: what is open, and for whom;
+//! - `tools`: what an operator does to the file as a whole;
 //! - `runtime`, `events`, `log`: what the process has one of.
 
 #![cfg_attr(test, allow(dead_code, reason = "exports are registered in a real build only"))]
@@ -20,6 +21,7 @@ mod receiver;
 mod registry;
 mod runtime;
 mod settle;
+mod tools;
 
 /// Says what is to happen at a point; the rigs' way at run time (`outbox_core::faults`).
 #[cfg(feature = "faults")]

@@ -1,7 +1,7 @@
 //! The exports over one outbox: convert, call, convert.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::handle::{Handle, Source};
 use crate::port::{self, ErrorArguments, EventArguments, Ticket};
 use crate::registry::Open;
 use crate::settle::Settlement;
+use crate::tools;
 
 /// Binds the facade of this environment: what makes its errors, and what hears events.
 #[napi(
@@ -169,6 +170,29 @@ impl NativeOutbox {
             env,
             move |open, done| with(convert::list(&request), done, |request, done| open.outbox.list(request, done)),
             |page| Settlement::json(&page),
+        )
+    }
+
+    /// A page of messages with lane and position; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn laid_out<'env>(&self, env: &'env Env, request: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::list(&request), done, |request, done| open.outbox.laid_out(request, done)),
+            |page| Settlement::json(&page),
+        )
+    }
+
+    /// Copies the file; JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn backup<'env>(&self, env: &'env Env, to: String, replace: bool) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                let path = open.outbox.path().clone();
+                tools::apart(done, move || outbox_sqlite::backup(&path, Path::new(&to), replace));
+            },
+            |backup| Settlement::json(&backup),
         )
     }
 

@@ -14,7 +14,7 @@ use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
 use outbox_core::store::{
-    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, MessageRef, Prepare, Store, StoreInfo, Turn,
+    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store, StoreInfo, Turn,
     TurnResult,
 };
 
@@ -24,6 +24,7 @@ use crate::file::{OpenFile, Room};
 use crate::identity::Place;
 use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
+use crate::restore;
 use crate::schema;
 use crate::watch::Watch;
 use crate::write::{Failed, Limits, Writer, WriterHandle};
@@ -83,11 +84,17 @@ impl SqliteStore {
     }
 }
 
+/// Works on files that must not be opened here meanwhile; `None` when one of them is open already. See [`OPEN`].
+pub(crate) fn unless_open<T>(paths: &[&Path], work: impl FnOnce() -> T) -> Option<T> {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    (!paths.iter().any(|path| open.contains_key(&key(path)))).then(work)
+}
+
 /// Keeps count of open files; see [`OPEN`].
-struct OpenMark(PathBuf);
+pub(crate) struct OpenMark(PathBuf);
 
 impl OpenMark {
-    fn set(path: &Path) -> Result<Self, OutboxError> {
+    pub(crate) fn set(path: &Path) -> Result<Self, OutboxError> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = open.get_mut(&key(path)) {
             opened.times += 1;
@@ -96,6 +103,7 @@ impl OpenMark {
         schema::check_directory(path)?;
         check_place(path)?;
         let only = OneCopy::take(path)?;
+        restore::refuse_unfinished(path)?;
         schema::check_file(path)?;
         // After the check the file exists, and its name can be made canonical.
         let key = key(path);
@@ -183,6 +191,10 @@ impl Store for SqliteStore {
 
     fn list(&self, request: ListRequest, done: Done<Page<MessageView>>) {
         self.readers.ask(move |connection| read::list(connection, &request), done);
+    }
+
+    fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>) {
+        self.readers.ask(move |connection| read::laid_out(connection, &request), done);
     }
 
     fn stats(&self, filter: MessageFilter, done: Done<Stats>) {

@@ -2,6 +2,7 @@
 //! longer than one question, so that the write-ahead log can be folded back.
 
 mod changes;
+mod laid_out;
 mod message;
 mod stats;
 
@@ -20,6 +21,7 @@ use crate::connection::open_reader;
 use crate::error::{Failure, translate};
 
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
+pub(crate) use self::laid_out::laid_out;
 pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
 pub(crate) use self::stats::{configuration, destinations, patches, stats};
 

@@ -7,6 +7,7 @@ mod replace;
 mod withdraw;
 
 use outbox_core::error::{OutboxError, code};
+use outbox_core::message::MessageId;
 use outbox_core::state::State;
 use outbox_core::status::Changed;
 use outbox_core::store::{By, Command};
@@ -46,6 +47,7 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
         Command::Configure { destination, patch } => destination::configure(unit, destination, patch)?,
         Command::Reset { destination } => destination::reset(unit, destination)?,
         Command::Reveal { .. } => Changed::default(),
+        Command::Export { ids } => Changed { count: ids.len() as u64, ..Changed::default() },
     };
     outbox_core::fault!("command-carried-out", Failure::planted);
     let (name, detail) = described(command);
@@ -106,6 +108,7 @@ fn described(command: &Command) -> (&'static str, serde_json::Value) {
         }
         Command::Reset { destination } => ("reset", json!({ "destination": destination })),
         Command::Reveal { id, attempt } => ("reveal", json!({ "id": id, "attempt": attempt })),
+        Command::Export { ids } => ("export", json!({ "seqs": ids.iter().map(MessageId::seq).collect::<Vec<_>>() })),
     }
 }
 
