@@ -1,15 +1,22 @@
 /** `status`: how the outbox is, at a glance. */
 import type { Health, Stats } from '../../facade/index.js'
+import { command, ends, examples } from '../command.js'
 import { withOutbox } from '../open.js'
-import { only, type CommandLine } from '../options.js'
+import { out, outJson } from '../output.js'
 import { EXIT } from '../usage.js'
 
-export async function status(line: CommandLine): Promise<number> {
-  only(line, [], 0)
-  const [health, stats] = await withOutbox(line.values, (outbox) => Promise.all([outbox.getHealth(), outbox.getStats()]))
-  process.stdout.write(line.values.json === true ? `${JSON.stringify({ health, stats })}\n` : describe(health, stats))
-  return { ok: EXIT.ok, degraded: EXIT.degraded, down: EXIT.down }[health.status]
-}
+export const status = examples(
+  command('status')
+    .description('Counts, dispatcher, destinations and problems. Ends with 0 if all is well, 3 if something needs a look, 4 if nothing can be stored.')
+    .action(
+      ends(async (options) => {
+        const [health, stats] = await withOutbox(options, (outbox) => Promise.all([outbox.getHealth(), outbox.getStats()]))
+        await (options.json === true ? outJson({ health, stats }) : out(describe(health, stats)))
+        return { ok: EXIT.ok, degraded: EXIT.degraded, down: EXIT.down }[health.status]
+      }),
+    ),
+  'status --path /var/lib/clinic/outbox.db',
+)
 
 function describe(health: Health, stats: Stats): string {
   const lines = [`${health.file.path}: ${health.status}`]

@@ -1,0 +1,37 @@
+/** All commands: their group in the help, a line about each, and where each is. A command is loaded when it is called. */
+import type { Command } from 'commander'
+
+export interface Entry {
+  readonly group: string
+  readonly summary: string
+  readonly load: () => Promise<object>
+}
+
+const LOOK = 'Look'
+const STEER = 'Steer'
+const MESSAGES = 'Bring messages in'
+const RUN = 'Run and set up'
+
+export const COMMANDS: Readonly<Record<string, Entry>> = {
+  status: { group: LOOK, summary: 'counts, dispatcher, destinations and problems', load: async () => (await import('./commands/status.js')).status },
+  retry: { group: STEER, summary: 'send dead letters and cancelled messages again, or waiting ones at once', load: async () => (await import('./commands/retry.js')).retry },
+  cancel: { group: STEER, summary: 'withdraw what was not delivered', load: async () => (await import('./commands/cancel.js')).cancel },
+  hold: { group: STEER, summary: 'put waiting messages aside', load: async () => (await import('./commands/hold.js')).hold },
+  release: { group: STEER, summary: 'send what is held', load: async () => (await import('./commands/release.js')).release },
+  resend: { group: STEER, summary: 'send delivered messages again', load: async () => (await import('./commands/resend.js')).resend },
+  pause: { group: STEER, summary: 'stop sending to a destination', load: async () => (await import('./commands/pause.js')).pause },
+  resume: { group: STEER, summary: 'send to a destination again', load: async () => (await import('./commands/pause.js')).resume },
+  purge: { group: STEER, summary: 'remove content for good', load: async () => (await import('./commands/purge.js')).purge },
+  check: { group: MESSAGES, summary: 'what is wrong with messages in files', load: async () => (await import('./commands/check.js')).check },
+  worker: { group: RUN, summary: 'deliver, until a signal ends it', load: async () => (await import('./commands/worker.js')).worker },
+  receiver: { group: RUN, summary: 'a stand-in receiver for tests, never for patients’ data', load: async () => (await import('./commands/receiver.js')).receiver },
+}
+
+/** Loads a command and gives it its line. */
+export async function load(name: string): Promise<Command> {
+  const entry = COMMANDS[name]
+  if (entry === undefined) throw new Error(`no command ${name}`)
+  const command = (await entry.load()) as Command
+  if (command.description() === '') command.description(entry.summary)
+  return command.summary(entry.summary).helpGroup(`${entry.group}:`)
+}
