@@ -26,11 +26,10 @@ export interface Steering {
   readonly run: (outbox: Outbox, filter: MessageFilter, by: { actor: string; reason?: string; allowOvertaken?: boolean }) => Promise<Changed>
 }
 
- 
 export type SteeringOptions = Json & Where & Who & Chosen & { dryRun?: true | undefined; yes?: true | undefined; allowOvertaken?: true | undefined }
 
 /** A command on the messages that ids or filters name. */
-export function steering(what: Steering, more: (to: TypedCommand<[string[]], SteeringOptions>) => unknown = () => undefined): TypedCommand<[string[]], SteeringOptions> {
+export function steering(what: Steering): TypedCommand<[string[]], SteeringOptions> {
   const base = recorded(what.name)
     .description(what.description)
     .argument('[id...]', 'ids of messages; or choose by the options below')
@@ -38,7 +37,6 @@ export function steering(what: Steering, more: (to: TypedCommand<[string[]], Ste
     .option('-y, --yes', `do not ask, even if a filter matches more than ${what.confirmAbove}`)
   const made = choosing(base) as unknown as TypedCommand<[string[]], SteeringOptions>
   if (what.overtaking === true) made.option('--allow-overtaken', 'also what later messages of its lane have overtaken')
-  more(made)
   return made.action(ends((ids, options) => steer(what, ids, options)))
 }
 

@@ -1,7 +1,7 @@
 /** How the command line ends, and how it says that it cannot do what was asked. */
 import { CommanderError } from 'commander'
 
-import { Hl7OutboxError } from '../error.js'
+import { Hl7OutboxError } from '../facade/index.js'
 import { paint } from './output.js'
 
 /** Exit codes that scripts can use. */
