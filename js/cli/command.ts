@@ -2,12 +2,13 @@
  * How a command is written: `command('name')` with commander's own words for its arguments and options, `examples`, and an
  * action inside `ends`, which turns the number that it resolves with into the exit code. `registry.ts` has a line for each.
  */
-import type { Command as TypedCommand, Option as TypedOption } from '@commander-js/extra-typings'
-import { Command as PlainCommand, Option as PlainOption, type Command as AnyCommand } from 'commander'
+import type { Argument as TypedArgument, Command as TypedCommand, Option as TypedOption } from '@commander-js/extra-typings'
+import { Argument as PlainArgument, Command as PlainCommand, Option as PlainOption, type Command as AnyCommand } from 'commander'
 
 // The types know each option by the text that declares it; at run time they are commander's own classes.
 /* eslint-disable @typescript-eslint/no-unnecessary-type-assertion -- they are two declarations of one class, and only the cast gives the second */
 const TypedCommandClass = PlainCommand as unknown as typeof TypedCommand
+export const Argument = PlainArgument as unknown as typeof TypedArgument
 export const Option = PlainOption as unknown as typeof TypedOption
 /* eslint-enable @typescript-eslint/no-unnecessary-type-assertion */
 

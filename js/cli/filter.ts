@@ -6,7 +6,7 @@ import type { MessageFilter } from '../facade/index.js'
 import { UsageError } from './usage.js'
 import { pair, several, time } from './values.js'
 
-const STATUSES = ['PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED'] as const
+export const STATUSES = ['PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED'] as const
 
 // A type, not an interface: only it is option values to the parser's types.
 // eslint-disable-next-line @typescript-eslint/consistent-type-definitions

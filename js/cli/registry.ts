@@ -14,7 +14,11 @@ const RUN = 'Run and set up'
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { group: LOOK, summary: 'counts, dispatcher, destinations and problems', load: async () => (await import('./commands/status.js')).status },
+  list: { group: LOOK, summary: 'the messages that a filter chooses', load: async () => (await import('./commands/list.js')).list },
+  show: { group: LOOK, summary: 'one message, its attempts, and on demand its content', load: async () => (await import('./commands/show.js')).show },
+  tail: { group: LOOK, summary: 'every change of status, as it happens', load: async () => (await import('./commands/tail.js')).tail },
   retry: { group: STEER, summary: 'send dead letters and cancelled messages again, or waiting ones at once', load: async () => (await import('./commands/retry.js')).retry },
+  replace: { group: STEER, summary: 'a corrected message takes the place of a refused one', load: async () => (await import('./commands/replace.js')).replace },
   cancel: { group: STEER, summary: 'withdraw what was not delivered', load: async () => (await import('./commands/cancel.js')).cancel },
   hold: { group: STEER, summary: 'put waiting messages aside', load: async () => (await import('./commands/hold.js')).hold },
   release: { group: STEER, summary: 'send what is held', load: async () => (await import('./commands/release.js')).release },
@@ -22,9 +26,12 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   pause: { group: STEER, summary: 'stop sending to a destination', load: async () => (await import('./commands/pause.js')).pause },
   resume: { group: STEER, summary: 'send to a destination again', load: async () => (await import('./commands/pause.js')).resume },
   purge: { group: STEER, summary: 'remove content for good', load: async () => (await import('./commands/purge.js')).purge },
+  send: { group: MESSAGES, summary: 'store the messages of files, to be delivered', load: async () => (await import('./commands/send.js')).send },
   check: { group: MESSAGES, summary: 'what is wrong with messages in files', load: async () => (await import('./commands/check.js')).check },
   worker: { group: RUN, summary: 'deliver, until a signal ends it', load: async () => (await import('./commands/worker.js')).worker },
   receiver: { group: RUN, summary: 'a stand-in receiver for tests, never for patients’ data', load: async () => (await import('./commands/receiver.js')).receiver },
+  init: { group: RUN, summary: 'write a configuration and what starts it', load: async () => (await import('./commands/init.js')).init },
+  completions: { group: RUN, summary: 'completions for bash, zsh, fish and PowerShell', load: async () => (await import('./commands/completions.js')).completions },
 }
 
 /** Loads a command and gives it its line. */
@@ -34,4 +41,9 @@ export async function load(name: string): Promise<Command> {
   const command = (await entry.load()) as Command
   if (command.description() === '') command.description(entry.summary)
   return command.summary(entry.summary).helpGroup(`${entry.group}:`)
+}
+
+/** All of them, for what tells about the command line itself. */
+export function everything(): Promise<Command[]> {
+  return Promise.all(Object.keys(COMMANDS).map(load))
 }

@@ -2,8 +2,8 @@
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Resolves with the word for what ended it. Keeps the process alive until then. */
-export function ended(): Promise<string> {
+/** Resolves with the word for what ended it, or that it is over by itself. Keeps the process alive until then. */
+export function ended(over?: AbortSignal): Promise<string> {
   return new Promise((resolve) => {
     // Nothing else of these commands keeps the event loop alive.
     const alive = setInterval(() => undefined, 0x7fff_ffff)
@@ -13,6 +13,9 @@ export function ended(): Promise<string> {
       process.removeListener('message', onMessage)
       resolve(why)
     }
+    over?.addEventListener('abort', () => {
+      end('over')
+    })
     const onMessage = (message: unknown): void => {
       if (message === 'shutdown') end('shutdown message')
     }

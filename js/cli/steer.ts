@@ -6,6 +6,7 @@ import type { Command as TypedCommand } from '@commander-js/extra-typings'
 import type { Changed, MessageFilter, Outbox } from '../facade/index.js'
 import { ends, recorded, type Json, type Where, type Who } from './command.js'
 import { choosing, fewEnough, filterOf, type Chosen } from './filter.js'
+import { count } from './numbers.js'
 import { by, withOutbox } from './open.js'
 import { clean, out, outJson, words } from './output.js'
 import { EXIT, UsageError } from './usage.js'
@@ -47,8 +48,8 @@ export async function steer(what: Steering, ids: string[], options: SteeringOpti
   const filter = ids.length > 0 || chosen.status !== undefined ? chosen : { ...chosen, status: what.applies }
   return withOutbox(options, async (outbox) => {
     if (options.dryRun === true) {
-      const count = await counted(outbox, filter, Infinity)
-      await (options.json === true ? outJson({ dryRun: true, matches: count }) : out(`${number(count)} would be ${what.done}, as far as their state allows; nothing was changed\n`))
+      const matches = await counted(outbox, filter, Infinity)
+      await (options.json === true ? outJson({ dryRun: true, matches }) : out(`${count(matches)} would be ${what.done}, as far as their state allows; nothing was changed\n`))
       return EXIT.ok
     }
     if (ids.length === 0 && options.yes !== true && !(await meant(what, outbox, filter))) {
@@ -63,11 +64,11 @@ export async function steer(what: Steering, ids: string[], options: SteeringOpti
 /** Whether a person means that many. */
 async function meant(what: Steering, outbox: Outbox, filter: MessageFilter): Promise<boolean> {
   if ((await counted(outbox, filter, what.confirmAbove)) <= what.confirmAbove) return true
-  const count = number(await counted(outbox, filter, Infinity))
-  if (!process.stdin.isTTY) throw new UsageError(`${what.name} would apply to ${count} messages, and nobody can be asked`, 'look with --dry-run, then pass --yes')
+  const matches = count(await counted(outbox, filter, Infinity))
+  if (!process.stdin.isTTY) throw new UsageError(`${what.name} would apply to ${matches} messages, and nobody can be asked`, 'look with --dry-run, then pass --yes')
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await asking.question(`${count} messages would be ${what.done}. Go on? [y/N] `)
+    const answer = await asking.question(`${matches} messages would be ${what.done}. Go on? [y/N] `)
     return /^y(es)?$/i.test(answer.trim())
   } finally {
     asking.close()
@@ -76,25 +77,21 @@ async function meant(what: Steering, outbox: Outbox, filter: MessageFilter): Pro
 
 /** How many match; stops counting beyond `enough`. */
 export async function counted(outbox: Outbox, filter: MessageFilter, enough: number): Promise<number> {
-  let count = 0
+  let total = 0
   let cursor: string | null = null
   do {
     const page: { items: unknown[]; nextCursor: string | null } = await outbox.listMessages({ ...filter, limit: PAGE, ...(cursor === null ? {} : { cursor }) })
-    count += page.items.length
+    total += page.items.length
     cursor = page.nextCursor
-  } while (cursor !== null && count <= enough)
-  return count
-}
-
-export function number(count: number): string {
-  return count.toLocaleString('en-US')
+  } while (cursor !== null && total <= enough)
+  return total
 }
 
 async function tell(what: Steering, options: Json, changed: Changed): Promise<number> {
   if (options.json === true) await outJson(changed)
   else {
     const left = changed.unchanged.map(({ id, code }) => `left ${clean(id)} (${code})\n`)
-    await out(`${number(changed.count)} ${what.done}\n${left.join('')}`)
+    await out(`${count(changed.count)} ${what.done}\n${left.join('')}`)
   }
   return changed.unchanged.length === 0 ? EXIT.ok : EXIT.failed
 }
