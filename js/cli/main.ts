@@ -38,5 +38,6 @@ async function run(args: string[]): Promise<void> {
 }
 
 run(process.argv.slice(2)).catch((error: unknown) => {
-  process.exitCode = say(error, process.argv[2])
+  const called = process.argv[2] ?? ''
+  process.exitCode = say(error, Object.hasOwn(COMMANDS, called) ? called : undefined)
 })

@@ -4,6 +4,10 @@ export function count(number: number): string {
   return number.toLocaleString('en-US')
 }
 
+export function messages(number: number): string {
+  return `${count(number)} ${number === 1 ? 'message' : 'messages'}`
+}
+
 export function duration(ms: number): string {
   const seconds = Math.round(ms / 1000)
   if (seconds < 120) return `${seconds} s`

@@ -6,7 +6,7 @@ import type { Command as TypedCommand } from '@commander-js/extra-typings'
 import type { Changed, MessageFilter, Outbox } from '../facade/index.js'
 import { ends, recorded, type Json, type Where, type Who } from './command.js'
 import { choosing, fewEnough, filterOf, type Chosen } from './filter.js'
-import { count } from './numbers.js'
+import { count, messages } from './numbers.js'
 import { by, withOutbox } from './open.js'
 import { clean, out, outJson, words } from './output.js'
 import { EXIT, UsageError } from './usage.js'
@@ -42,7 +42,7 @@ export function steering(what: Steering): TypedCommand<[string[]], SteeringOptio
 }
 
 export async function steer(what: Steering, ids: string[], options: SteeringOptions, chosen = filterOf(ids, options)): Promise<number> {
-  if (chosen === undefined) throw new UsageError(`${what.name} takes ids or filters`, `hl7-outbox ${what.name} --help; every message is a filter too: --from 1970-01-01`)
+  if (chosen === undefined) throw new UsageError(`${what.name} takes ids or filters`, `hl7-outbox ${what.name} --help; for all there are: --from 1970-01-01`)
   fewEnough(ids)
   // By id, each gets its answer; by filter, what it cannot apply to was not meant.
   const filter = ids.length > 0 || chosen.status !== undefined ? chosen : { ...chosen, status: what.applies }
@@ -64,11 +64,11 @@ export async function steer(what: Steering, ids: string[], options: SteeringOpti
 /** Whether a person means that many. */
 async function meant(what: Steering, outbox: Outbox, filter: MessageFilter): Promise<boolean> {
   if ((await counted(outbox, filter, what.confirmAbove)) <= what.confirmAbove) return true
-  const matches = count(await counted(outbox, filter, Infinity))
-  if (!process.stdin.isTTY) throw new UsageError(`${what.name} would apply to ${matches} messages, and nobody can be asked`, 'look with --dry-run, then pass --yes')
+  const matches = messages(await counted(outbox, filter, Infinity))
+  if (!process.stdin.isTTY) throw new UsageError(`${what.name} would apply to ${matches}, and nobody can be asked`, 'look with --dry-run, then pass --yes')
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await asking.question(`${matches} messages would be ${what.done}. Go on? [y/N] `)
+    const answer = await asking.question(`${matches} would be ${what.done}. Go on? [y/N] `)
     return /^y(es)?$/i.test(answer.trim())
   } finally {
     asking.close()

@@ -32,7 +32,7 @@ function misspelt(error: CommanderError, command: string | undefined): number {
 }
 
 function help(command: string | undefined): string {
-  return command === undefined || !/^[a-z]+$/.test(command) ? 'hl7-outbox --help' : `hl7-outbox ${command} --help`
+  return command === undefined ? 'hl7-outbox --help' : `hl7-outbox ${command} --help`
 }
 
 function tell(what: string, hint: string | null, code: number): number {

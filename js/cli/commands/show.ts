@@ -30,7 +30,7 @@ export const show = examples(
         return withOutbox(options, async (outbox) => {
           const ref = options.controlId === true ? { controlId: id, ...(options.destination === undefined ? {} : { destination: options.destination }) } : id
           const message = await outbox.getMessage(ref)
-          if (message === null) throw new UsageError(`there is no message ${clean(id)}`)
+          if (message === null) throw new Error(`there is no message ${clean(id)}`)
           const attempts = await outbox.getAttempts(message.id)
           if (!reveal) {
             await (options.json === true ? outJson({ message, attempts }) : out(described(message, attempts) + hidden(message)))
@@ -38,7 +38,7 @@ export const show = examples(
           }
           const revealed = await look(outbox, message, raw ? [] : attempts, by(options))
           if (raw) {
-            if (revealed.content === null) throw new UsageError('its content was purged')
+            if (revealed.content === null) throw new Error('its content was purged')
             await out(revealed.content)
           } else if (options.json === true) await outJson(asJson(message, attempts, revealed))
           else await out(described(message, attempts, revealed.answers) + contents(revealed))

@@ -59,8 +59,8 @@ export class Importer {
       }
     } catch (error) {
       const first = batch[0]
-      if (first === undefined || !(error instanceof Hl7OutboxError) || !isOfTheMessage(error.code)) throw error
-      if (batch.length === 1) return this.#refused({ file: first.file, position: first.position, code: error.code, what: error.message })
+      if (first === undefined || !(error instanceof Hl7OutboxError) || !isOfTheMessage(error.code)) throw plain(error)
+      if (batch.length === 1) return this.#refused({ file: first.file, position: first.position, code: error.code, what: ofOne(error.message) })
       const half = batch.length >> 1
       await this.#store(batch.slice(0, half))
       await this.#store(batch.slice(half))
@@ -82,6 +82,15 @@ export class Importer {
   #give(batch: Found[]): Promise<Enqueued[]> {
     return this.#outbox.enqueueHl7Batch(batch.map(({ bytes }) => ({ message: bytes, options: this.#options })))
   }
+}
+
+/** The number within a batch of ours says nothing to the person who named files. */
+function ofOne(message: string): string {
+  return message.replace(/^message \d+ of the batch: /, '')
+}
+
+function plain(error: unknown): unknown {
+  return error instanceof Hl7OutboxError ? new Hl7OutboxError(error.code, ofOne(error.message), { hint: error.hint, cause: error }) : error
 }
 
 /** Whether the message is to blame; else nothing more can be stored, or the command is wrong. */
