@@ -1,5 +1,6 @@
 // The command line on a real terminal, in real shells, and its systemd unit as systemd reads it. Needs Linux and the packages
 // zsh, fish and systemd; `script` is of every Debian.
+/* eslint no-control-regex: off -- colours and cursor movements of the terminal are what is looked for */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -12,7 +13,6 @@ import { environment } from '../support/processes.mjs'
 
 const MAIN = join(root, 'dist', 'cli', 'main.js')
 const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`
-// eslint-disable-next-line no-control-regex -- colours and cursor movements of the terminal
 const CONTROLS = /\u001b\[[0-9;?]*[A-Za-z]/g
 
 function needs(program, name) {

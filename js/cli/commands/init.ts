@@ -19,7 +19,7 @@ export const init = examples(
     )
     .argument('[folder]', 'the application', '.')
     .addOption(new Option('--only <parts>', `some of ${ALL.join(',')}`).argParser(parts).default(ALL, 'all'))
-    .option('--path <file>', 'the outbox file, absolute, on a local disk, outside the deployment folder', usualPath())
+    .addOption(new Option('--path <file>', 'the outbox file, absolute, on a local disk, outside the deployment folder').default(usualPath(), 'in /var/lib/hl7-outbox, on Windows in ProgramData'))
     .option('--destination <name>', 'the name of the receiver', 'malaffi')
     .option('--url <url>', 'where it takes messages', PLACEHOLDER)
     .option('--force', 'overwrite')
