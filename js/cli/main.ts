@@ -37,7 +37,16 @@ async function run(args: string[]): Promise<void> {
   else await main.parseAsync(args, { from: 'user' })
 }
 
-run(process.argv.slice(2)).catch((error: unknown) => {
+/**
+ * Ends by itself, with all its words out. Under PM2 it would not: PM2's own code inside the process listens to messages, which keeps
+ * the event loop alive until PM2 kills.
+ */
+function leave(): void {
+  if (process.connected) process.stdout.write('', () => process.stderr.write('', () => process.exit()))
+}
+
+run(process.argv.slice(2)).then(leave, (error: unknown) => {
   const called = process.argv[2] ?? ''
   process.exitCode = say(error, Object.hasOwn(COMMANDS, called) ? called : undefined)
+  leave()
 })

@@ -16,3 +16,15 @@ export function duration(ms: number): string {
   const hours = Math.round(minutes / 60)
   return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`
 }
+
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+
+export function size(bytes: number): string {
+  let unit = 0
+  let figure = bytes
+  while (figure >= 1024 && unit < UNITS.length - 1) {
+    figure /= 1024
+    unit += 1
+  }
+  return `${unit === 0 || figure >= 100 ? Math.round(figure) : figure.toFixed(1)} ${UNITS[unit] ?? ''}`
+}

@@ -6,7 +6,7 @@ import { Outbox } from '../facade/index.js'
 import type { Where, Who } from './command.js'
 import { UsageError } from './usage.js'
 
-type Config = Parameters<typeof Outbox.open>[0]
+export type Config = Parameters<typeof Outbox.open>[0]
 
 /** The configuration as a whole; only the path given on the command line wins over it. */
 export function configuration(options: Where): NonNullable<Config> {
@@ -48,12 +48,24 @@ export function unreadable(file: string, error: unknown): UsageError {
   return new UsageError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`)
 }
 
+/** Where the outbox is, by the configuration or the environment. */
+export function place(config: NonNullable<Config>): string {
+  const path = config.path ?? process.env.HL7_OUTBOX_PATH
+  if (path === undefined || path === '') throw new UsageError('no outbox named', 'pass --path or --config, or set HL7_OUTBOX_PATH; hl7-outbox init writes a configuration')
+  return path
+}
+
+/** The same, of one that exists. */
+export function existing(config: NonNullable<Config>): string {
+  const path = place(config)
+  if (!existsSync(path)) throw new UsageError(`there is no outbox at ${path}`, 'the application or hl7-outbox worker creates it when it starts')
+  return path
+}
+
 /** Opens an outbox that exists: looking at a misspelt path must not create a file. */
 export async function withOutbox<T>(options: Where, use: (outbox: Outbox) => Promise<T>): Promise<T> {
   const config = configuration(options)
-  const path = config.path ?? process.env.HL7_OUTBOX_PATH
-  if (path === undefined) throw new UsageError('no outbox named', 'pass --path or --config, or set HL7_OUTBOX_PATH; hl7-outbox init writes a configuration')
-  if (!existsSync(path)) throw new UsageError(`there is no outbox at ${path}`, 'the application or hl7-outbox worker creates it when it starts')
+  const path = existing(config)
   const outbox = await Outbox.open({ ...config, path, dispatch: false })
   try {
     return await use(outbox)

@@ -10,10 +10,12 @@ export interface Entry {
 const LOOK = 'Look'
 const STEER = 'Steer'
 const MESSAGES = 'Bring messages in'
+const KEEP = 'Keep and take along'
 const RUN = 'Run and set up'
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { group: LOOK, summary: 'counts, dispatcher, destinations and problems', load: async () => (await import('./commands/status.js')).status },
+  doctor: { group: LOOK, summary: 'what is wrong with file, processes, configuration and destinations', load: async () => (await import('./commands/doctor.js')).doctor },
   list: { group: LOOK, summary: 'the messages that a filter chooses', load: async () => (await import('./commands/list.js')).list },
   show: { group: LOOK, summary: 'one message, its attempts, and on demand its content', load: async () => (await import('./commands/show.js')).show },
   tail: { group: LOOK, summary: 'every change of status, as it happens', load: async () => (await import('./commands/tail.js')).tail },
@@ -28,6 +30,9 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   purge: { group: STEER, summary: 'remove content for good', load: async () => (await import('./commands/purge.js')).purge },
   send: { group: MESSAGES, summary: 'store the messages of files, to be delivered', load: async () => (await import('./commands/send.js')).send },
   check: { group: MESSAGES, summary: 'what is wrong with messages in files', load: async () => (await import('./commands/check.js')).check },
+  backup: { group: KEEP, summary: 'copy the outbox while applications use it', load: async () => (await import('./commands/backup.js')).backup },
+  restore: { group: KEEP, summary: 'put a backup in the outbox’s place', load: async () => (await import('./commands/restore.js')).restore },
+  export: { group: KEEP, summary: 'undelivered messages as files, for a way out', load: async () => (await import('./commands/export.js')).exportMessages },
   worker: { group: RUN, summary: 'deliver, until a signal ends it', load: async () => (await import('./commands/worker.js')).worker },
   receiver: { group: RUN, summary: 'a stand-in receiver for tests, never for patients’ data', load: async () => (await import('./commands/receiver.js')).receiver },
   init: { group: RUN, summary: 'write a configuration and what starts it', load: async () => (await import('./commands/init.js')).init },

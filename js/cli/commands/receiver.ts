@@ -3,7 +3,7 @@ import { startReceiver } from '../../facade/index.js'
 import { ends, examples, Option, plain } from '../command.js'
 import { read } from '../open.js'
 import { out, outJson } from '../output.js'
-import { ended } from '../signals.js'
+import { end } from '../signals.js'
 import { EXIT, UsageError } from '../usage.js'
 
 const HTTP_DEFAULT = '127.0.0.1:2575'
@@ -33,13 +33,15 @@ export const receiver = examples(
     .action(
       ends(async (options) => {
         const running = await startReceiver(config(options))
+        // Before anybody is told that it listens, and may end it.
+        const { asked } = end()
         const scheme = options.tlsCert === undefined ? '' : 's'
         const urls = {
           http: running.http === null ? null : `http${scheme}://${running.http}/receive`,
           mllp: running.mllp === null ? null : `mllp${scheme}://${running.mllp}`,
         }
         await (options.json === true ? outJson({ ...urls, pid: process.pid }) : out(told(urls)))
-        await ended()
+        await asked
         await running.stop()
         return EXIT.ok
       }),

@@ -4,7 +4,7 @@ import { command, ends, examples } from '../command.js'
 import { count, duration } from '../numbers.js'
 import { withOutbox } from '../open.js'
 import { clean, out, outJson, paint } from '../output.js'
-import { ended } from '../signals.js'
+import { end } from '../signals.js'
 import { EXIT } from '../usage.js'
 
 const EVERY_MS = 1_000
@@ -42,7 +42,8 @@ async function look(outbox: Outbox): Promise<Seen> {
 /** On a terminal, on a screen of its own that is given back; elsewhere one block or line after the other. */
 async function watch(outbox: Outbox, json: boolean): Promise<number> {
   const over = new AbortController()
-  const end = ended().then(() => {
+  const { asked } = end()
+  const ended = asked.then(() => {
     over.abort()
   })
   const isScreen = process.stdout.isTTY && !json
@@ -52,7 +53,7 @@ async function watch(outbox: Outbox, json: boolean): Promise<number> {
       const { health, stats } = await look(outbox)
       if (json) await outJson({ at: new Date().toISOString(), health, stats })
       else await out(`${isScreen ? ON_TOP : ''}${new Date().toISOString()}\n${describe(health, stats)}${isScreen ? '' : '\n'}`)
-      await Promise.race([end, new Promise((resolve) => setTimeout(resolve, EVERY_MS).unref())])
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, EVERY_MS).unref())])
     }
   } finally {
     if (isScreen) await out(OTHER_SCREEN[1])

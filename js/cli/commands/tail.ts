@@ -3,7 +3,7 @@ import { Hl7OutboxError, type StatusChange } from '../../facade/index.js'
 import { command, ends, examples } from '../command.js'
 import { withOutbox } from '../open.js'
 import { clean, out, outJson } from '../output.js'
-import { ended } from '../signals.js'
+import { end } from '../signals.js'
 import { EXIT, UsageError } from '../usage.js'
 import { pair, whole } from '../values.js'
 
@@ -18,10 +18,14 @@ export const tail = examples(
     .action(
       ends(async (options) => {
         if (options.after !== undefined && options.consumer !== undefined) throw new UsageError('--after and --consumer exclude each other')
-        const [stop, over] = [new AbortController(), new AbortController()]
-        const told = ended(over.signal).then(() => {
-          stop.abort()
-        })
+        const stop = new AbortController()
+        const { asked, forget } = end()
+        asked.then(
+          () => {
+            stop.abort()
+          },
+          () => undefined,
+        )
         const from = { ...(options.after === undefined ? {} : { after: options.after }), ...(options.consumer === undefined ? {} : { consumer: options.consumer }) }
         const tags = Object.entries(options.tag ?? {})
         try {
@@ -37,8 +41,7 @@ export const tail = examples(
         } catch (error) {
           throw expired(error)
         } finally {
-          over.abort()
-          await told
+          forget()
         }
         return EXIT.ok
       }),

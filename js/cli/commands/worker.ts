@@ -3,7 +3,7 @@ import { startOutbox, stopOutbox } from '../../facade/index.js'
 import { command, ends, examples, Option } from '../command.js'
 import { configuration } from '../open.js'
 import { words } from '../output.js'
-import { ended } from '../signals.js'
+import { end } from '../signals.js'
 import { EXIT } from '../usage.js'
 import { whole } from '../values.js'
 
@@ -16,11 +16,19 @@ export const worker = examples(
     .addOption(new Option('--stop-timeout-ms <n>', 'how long a signal waits for attempts in flight').argParser(whole).default(STOP_TIMEOUT_MS))
     .action(
       ends(async (options) => {
-        await startOutbox({ ...configuration(options), dispatch: true })
+        const config = configuration(options)
+        // Before the outbox is open and before anybody is told: a signal that comes at once must not cut what has just begun.
+        const { asked, forget } = end()
+        try {
+          await startOutbox({ ...config, dispatch: true })
+        } catch (error) {
+          forget()
+          throw error
+        }
         words('worker: ready; it delivers as soon as no other process does')
         // PM2 with wait_ready.
         process.send?.('ready')
-        const why = await ended()
+        const why = await asked
         words(`worker: ${why}; waiting for attempts in flight`)
         const { drained } = await stopOutbox({ timeoutMs: options.stopTimeoutMs })
         words(drained ? 'worker: ended' : 'worker: ended with attempts in flight; they are sent again, marked')
