@@ -35,11 +35,14 @@ function open(configJson: string | undefined): Outbox {
   return outbox
 }
 
-/** The open outbox, started from the environment by the first call. */
+/**
+ * The open outbox. The first call starts it from the environment; after a start that failed, a call tries the same again: another
+ * configuration would mean another file, in which nobody would look for the message.
+ */
 function current(): Outbox {
   if (state.outbox !== undefined) return state.outbox
   if (state.stopped) throw new Hl7OutboxError('ERR_STOPPED', 'the outbox was stopped', { hint: 'Call startOutbox() to open it again.' })
-  return open(undefined)
+  return open(state.configJson)
 }
 
 /** Calls a method; a failure to start becomes the rejection, and the call stays in its turn while the file is being opened. */
@@ -54,15 +57,18 @@ function call<T>(use: (outbox: Outbox) => Promise<T>): Promise<T> {
 export async function startOutbox(config?: OutboxConfig): Promise<void> {
   const configJson = Outbox.configJson(config)
   if (state.stopping !== undefined) await state.stopping.catch(() => undefined)
-  if (state.outbox !== undefined) {
-    if (configJson !== undefined && configJson !== state.configJson) {
-      throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
-        hint: 'Start it once, or call stopOutbox() first. For a second file use the Outbox class.',
-      })
-    }
-    return state.outbox.opened()
-  }
-  return open(configJson).opened()
+  const present = state.outbox
+  if (present === undefined) return open(configJson).opened()
+  if (configJson === undefined || configJson === state.configJson) return present.opened()
+  // What a call has begun to open again after a start that failed gives way if it fails again.
+  const isOpen = await present.opened().then(
+    () => true,
+    () => false,
+  )
+  if (!isOpen) return startOutbox(config)
+  throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
+    hint: 'Start it once, or call stopOutbox() first. For a second file use the Outbox class.',
+  })
 }
 
 /** Delivery ends first; messages are taken until it has, then `ERR_STOPPED`. */
