@@ -91,6 +91,8 @@ codes! {
         "Install at least the version that the message names.";
     ERR_FILE_DAMAGED, Host, false, "The file is damaged. It was not changed.",
         "Stop the application, keep a copy of the file with its -wal companion, and restore a backup.";
+    ERR_BODY_DAMAGED, Host, false, "The bytes of this message are not those that were stored: they changed on disk. They are neither shown nor sent.",
+        "Look for the cause (disk, memory, another program that writes the file). Replace the message by one made anew (replaceMessage), or cancel it.";
     ERR_OPTION, Caller, false, "An argument or option has the wrong type or value; the message names it.",
         "Correct the named argument. Nothing was stored.";
     ERR_MESSAGE_ID, Caller, false, "The message id is not one that enqueueHl7 gave.", "Pass the `id` of an Enqueued or a Message.";
