@@ -9,7 +9,7 @@ import { check } from './lib/checker.mjs'
 import { now } from './lib/clock.mjs'
 import { ANSWERS } from './lib/network/answers.mjs'
 import { startPeer } from './lib/network/peer.mjs'
-import { ATTEMPTS_AT_ONCE_MAX, groupBy, judge, lateAt, overlaps } from './lib/network/verdict.mjs'
+import { ATTEMPTS_AT_ONCE_MAX, causedByDeadlines, groupBy, judge, overlaps } from './lib/network/verdict.mjs'
 import { digestOf } from './lib/receiver.mjs'
 
 /** Episodes that go on at once, each with a destination and a peer of its own, through one outbox. */
@@ -180,7 +180,7 @@ async function judgeEpisode(outbox, { name, peer, calls }) {
   // What was refused was not taken; that it comes again is as it should be.
   const arrivals = peer.exchanges.filter(({ whole, means }) => whole !== null && means !== 'refuses').map((exchange) => ({ ...exchange, at: exchange.whole }))
   const timeoutMs = Math.min(...Object.values(TIMEOUTS))
-  const seen = check({ calls, arrivals, states, events: [...peer.events, ...lateAt(messages, timeoutMs)] })
+  const seen = check({ calls, arrivals, states, events: [...peer.events, ...causedByDeadlines(messages, peer.exchanges, timeoutMs)] })
   const { violations, slow, doubts } = judge({ messages, peer, timeoutMs })
   const lanes = groupBy([...calls.values()], ({ lane }) => lane)
   const atOnce = [...lanes].flatMap(([lane, list]) => overlaps(lane, list.flatMap(({ control }) => messages.get(control)?.attempts ?? [])))

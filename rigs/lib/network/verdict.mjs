@@ -1,6 +1,4 @@
 // What must hold of one episode: what the peer got and said, against what the door says of each message.
-import { now } from '../clock.mjs'
-
 /** The highest `concurrency` of a destination. */
 export const ATTEMPTS_AT_ONCE_MAX = 4
 /**
@@ -8,12 +6,13 @@ export const ATTEMPTS_AT_ONCE_MAX = 4
  * @param peer the peer of the episode
  * @param timeoutMs the shortest deadline of the destination
  * Answers `{ violations, slow, doubts }`; `slow` counts exchanges that the machine, not the script, made too slow, which is a
- * doubt like any other. `lateAt` gives the times at which attempts ended by a deadline.
+ * doubt like any other, and needs no fault.
  */
 export function judge({ messages, peer, timeoutMs }) {
   const violations = []
   let slow = 0
-  const doubts = []
+  let doubts = 0
+  const sudden = []
   const byControl = groupBy(peer.exchanges.filter(({ whole }) => whole !== null), ({ control }) => control)
   for (const [control, { message, attempts }] of messages) {
     const exchanges = byControl.get(control) ?? []
@@ -21,17 +20,20 @@ export function judge({ messages, peer, timeoutMs }) {
     if (message.status === 'ACKNOWLEDGED' && (last?.accepted ?? null) === null) {
       violations.push(`credited wrongly: ${control} is ACKNOWLEDGED, and its last exchange (${describe(last)}) brought no acceptance of it`)
     }
-    const late = lateOf(attempts, timeoutMs).length
+    const lateOnes = attempts.filter((attempt) => isLate(attempt, timeoutMs))
+    const late = lateOnes.length
     const firm = exchanges.slice(0, -1).filter(isFirm)
     slow += Math.min(firm.length, late)
     if (firm.length > late) violations.push(`repeated without a doubt: ${control} was accepted (${describe(firm[0])}) and came again: ${attempts.map(brief).join(', ')}`)
     violations.push(...judgeAttempts(control, message, attempts))
-    doubts.push(...attempts.filter(({ outcome }) => outcome === 'indeterminate').map(({ n, code }) => `${control}.${n} ${code}`))
+    const doubted = attempts.filter(({ outcome }) => outcome === 'indeterminate')
+    doubts += doubted.length
+    sudden.push(...doubted.filter((attempt) => !lateOnes.includes(attempt)).map(({ n, code }) => `${control}.${n} ${code}`))
   }
   const doubtful = peer.fired.reduce((sum, fired) => sum + doubtsOf(fired), 0) + peer.exchanges.filter(({ isDisturbed, fault }) => isDisturbed && fault === null).length
-  if (doubts.length > doubtful + slow) violations.push(`these attempts ended in doubt, and only ${doubtful} faults can have left one: ${doubts.join(', ')}`)
+  if (sudden.length > doubtful) violations.push(`these attempts ended in doubt before their deadline, and only ${doubtful} faults can have left one: ${sudden.join(', ')}`)
   if (peer.rogueBytes > 0) violations.push(`${peer.rogueBytes} bytes went to a receiver whose certificate nobody vouches for`)
-  return { violations, slow, doubts: doubts.length }
+  return { violations, slow, doubts }
 }
 
 /** As Map.groupBy, which Node.js 20 does not have. */
@@ -45,13 +47,17 @@ export function groupBy(list, keyOf) {
   return groups
 }
 
-const lateOf = (attempts, timeoutMs) =>
-  attempts.filter(({ outcome, startedAt, endedAt }) => outcome !== 'accepted' && Date.parse(endedAt) - Date.parse(startedAt) >= timeoutMs - 5)
+const isLate = ({ outcome, startedAt, endedAt }, timeoutMs) => outcome !== 'accepted' && Date.parse(endedAt) - Date.parse(startedAt) >= timeoutMs - 5
 
-/** When deadlines ended attempts, on the clock of the rig. */
-export function lateAt(messages, timeoutMs) {
-  const offset = now() - Date.now() * 1_000
-  return [...messages.values()].flatMap(({ attempts }) => lateOf(attempts, timeoutMs).map(({ endedAt }) => Date.parse(endedAt) * 1_000 + offset))
+/**
+ * Times, on the clock of the rig, at which a deadline was the cause of what came again. A machine that stands still lets the peer
+ * note an arrival after the outbox has given it up, so the moment is that of the repetition.
+ */
+export function causedByDeadlines(messages, exchanges, timeoutMs) {
+  return [...messages].flatMap(([control, { attempts }]) => {
+    const repeats = exchanges.filter((exchange) => exchange.control === control && exchange.whole !== null).slice(1)
+    return repeats.slice(0, attempts.filter((attempt) => isLate(attempt, timeoutMs)).length).map(({ whole }) => whole)
+  })
 }
 
 /** An acceptance that the outbox had to understand. */

@@ -53,7 +53,9 @@ export class Wire extends Duplex {
     this.isDeaf = true
     this.hasCut = act !== 'deaf'
     if (act === 'rst') {
-      this.#socket.resetAndDestroy()
+      // Reset while it says goodbye, a handle of Node.js is never closed, and the process never ends.
+      if (this.#socket.writableEnded) this.#socket.destroy()
+      else this.#socket.resetAndDestroy()
       this.destroy()
     }
     if (act === 'fin') this.#socket.end()
