@@ -15,6 +15,7 @@ exports.getAnswer = facade.getAnswer
 exports.listMessages = facade.listMessages
 exports.getStats = facade.getStats
 exports.getHealth = facade.getHealth
+exports.getMetrics = facade.getMetrics
 exports.retryMessages = facade.retryMessages
 exports.cancelMessages = facade.cancelMessages
 exports.holdMessages = facade.holdMessages

@@ -13,6 +13,7 @@ usage: hl7-outbox <command> [options]
 
 commands
   status                       counts, dispatcher and destinations; exit 0 ok, 3 degraded, 4 down
+  metrics                      the figures of the file as text for Prometheus
   retry ID… | --all-failed | --all-pending
                                send again: dead letters, cancelled messages, or waiting ones at once
   pause DESTINATION            stop sending to a destination

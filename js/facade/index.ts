@@ -15,6 +15,7 @@ export {
   getHealth,
   getMessage,
   getMessageContent,
+  getMetrics,
   getStats,
   holdMessages,
   listMessages,

@@ -22,8 +22,8 @@ const KEY = Symbol.for('hl7-outbox.process')
 const held = globalThis as { [KEY]?: ProcessState | undefined }
 const state: ProcessState = (held[KEY] ??= { outbox: undefined, configJson: undefined, stopping: undefined, stopped: false, listeners: new Map() })
 
-function open(configJson: string | undefined): Outbox {
-  const outbox = new Outbox(configJson)
+function open(configJson: string | undefined, onLog?: ReturnType<typeof Outbox.onLog>): Outbox {
+  const outbox = new Outbox(configJson, onLog)
   state.outbox = outbox
   state.configJson = configJson
   state.stopped = false
@@ -53,6 +53,7 @@ function call<T>(use: (outbox: Outbox) => Promise<T>): Promise<T> {
 
 export async function startOutbox(config?: OutboxConfig): Promise<void> {
   const configJson = Outbox.configJson(config)
+  const onLog = Outbox.onLog(config)
   if (state.stopping !== undefined) await state.stopping.catch(() => undefined)
   if (state.outbox !== undefined) {
     if (configJson !== undefined && configJson !== state.configJson) {
@@ -62,7 +63,7 @@ export async function startOutbox(config?: OutboxConfig): Promise<void> {
     }
     return state.outbox.opened()
   }
-  return open(configJson).opened()
+  return open(configJson, onLog).opened()
 }
 
 /** Delivery ends first; messages are taken until it has, then `ERR_STOPPED`. */
@@ -119,6 +120,7 @@ export const getAnswer = method('getAnswer')
 export const listMessages = method('listMessages')
 export const getStats = method('getStats')
 export const getHealth = method('getHealth')
+export const getMetrics = method('getMetrics')
 export const retryMessages = method('retryMessages')
 export const cancelMessages = method('cancelMessages')
 export const holdMessages = method('holdMessages')

@@ -25,4 +25,6 @@ pub mod error;
 pub mod event;
 pub mod health;
 mod live;
+pub mod metrics;
 pub mod outbox;
+pub mod retention;

@@ -102,9 +102,12 @@ impl Writer {
         };
         let mut applied = 0;
         let committed = self.transaction(file, no_room, &mut group, &mut applied);
-        self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve)| *has_reserve));
+        self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve, _)| *has_reserve));
         match committed {
-            Ok((changes, _)) => {
+            Ok((changes, _, took)) => {
+                if let (Some(observer), Some(took)) = (&self.observer, took) {
+                    observer.committed(took);
+                }
                 let rest = group.split_off(applied);
                 finish(group, &Ok(()));
                 self.tell(changes);
@@ -207,6 +210,7 @@ fn attempt(
 ) -> Result<Option<Committed>, Failure> {
     let began = Instant::now();
     file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let changes_before = file.connection.total_changes();
     let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
     for operation in group {
         operation.apply(&mut unit);
@@ -223,11 +227,13 @@ fn attempt(
         }
     }
     let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
+    let wrote = file.connection.total_changes() != changes_before;
+    let committing = Instant::now();
     if let Err(error) = file.connection.prepare_cached("COMMIT")?.execute([]) {
         roll_back(&file.connection);
         return Err(error.into());
     }
-    Ok(Some((changes, has_reserve)))
+    Ok(Some((changes, has_reserve, wrote.then(|| committing.elapsed()))))
 }
 
 fn roll_back(connection: &Connection) {
@@ -238,8 +244,8 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-/// The changes of a commit, and whether the file has its reserve after it.
-type Committed = (Vec<StatusChange>, Option<bool>);
+/// The changes of a commit, whether the file has its reserve after it, and how long it took if it wrote something.
+type Committed = (Vec<StatusChange>, Option<bool>, Option<Duration>);
 
 /// Waits for an order. A caller that awaits each message answers a commit with the next one within microseconds, and
 /// waking a sleeping thread costs more than that: so the thread looks for a moment before it sleeps.
