@@ -2,6 +2,7 @@
 export {
   startOutbox,
   stopOutbox,
+  stopOnSignals,
   enqueueHl7,
   enqueueHl7Batch,
   getMessage,
@@ -12,6 +13,7 @@ export {
   listMessages,
   getStats,
   getHealth,
+  backupOutbox,
   retryMessages,
   cancelMessages,
   holdMessages,

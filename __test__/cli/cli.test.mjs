@@ -163,7 +163,7 @@ test('a configuration that is not JSON, or is wrong, is an error with a hint and
 test('help and version are data on the standard output', async (t) => {
   const help = await cli(t, ['--help'])
   assert.deepEqual([help.code, help.err], [0, ''])
-  for (const command of ['status', 'retry', 'pause', 'resume', 'worker', 'check', 'receiver']) assert.match(help.out, new RegExp(`^  ${command}`, 'm'))
+  for (const command of ['status', 'doctor', 'retry', 'pause', 'resume', 'backup', 'restore', 'export', 'worker', 'check', 'receiver']) assert.match(help.out, new RegExp(`^  ${command}`, 'm'))
   assert.match((await cli(t, ['--version'])).out, /^\d+\.\d+\.\d+\n$/)
 })
 

@@ -3,16 +3,33 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { backup } from './commands/backup.js'
 import { check } from './commands/check.js'
+import { doctor } from './commands/doctor.js'
+import { exportMessages } from './commands/export.js'
 import { metrics } from './commands/metrics.js'
 import { receiver } from './commands/receiver.js'
+import { restore } from './commands/restore.js'
 import { status } from './commands/status.js'
 import { pause, resume, retry } from './commands/steer.js'
 import { worker } from './commands/worker.js'
 import { read, type CommandLine } from './options.js'
 import { HELP, say, UsageError } from './usage.js'
 
-const COMMANDS: Record<string, (line: CommandLine) => Promise<number>> = { status, metrics, retry, pause, resume, worker, check, receiver }
+const COMMANDS: Record<string, (line: CommandLine) => Promise<number>> = {
+  status,
+  metrics,
+  doctor,
+  retry,
+  pause,
+  resume,
+  backup,
+  restore,
+  'export': exportMessages,
+  worker,
+  check,
+  receiver,
+}
 
 async function run(args: string[]): Promise<number> {
   const line = read(args)
@@ -30,11 +47,15 @@ async function run(args: string[]): Promise<number> {
   return command(line)
 }
 
-run(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error: unknown) => {
-    process.exitCode = say(error)
-  },
-)
+/**
+ * Ends by itself, with all its words out. Under PM2 it would not: PM2's own code inside the process listens to messages, which keeps
+ * the event loop alive until PM2 kills.
+ */
+function leave(code: number): void {
+  process.exitCode = code
+  if (process.connected) process.stdout.write('', () => process.stderr.write('', () => process.exit()))
+}
+
+run(process.argv.slice(2)).then(leave, (error: unknown) => {
+  leave(say(error))
+})

@@ -6,7 +6,7 @@ import { Outbox } from '../facade/index.js'
 import type { Values } from './options.js'
 import { UsageError } from './usage.js'
 
-type Config = Parameters<typeof Outbox.open>[0]
+export type Config = Parameters<typeof Outbox.open>[0]
 
 /** The configuration as a whole; only the path given on the command line wins over it. */
 export function configuration(values: Values): NonNullable<Config> {
@@ -42,12 +42,24 @@ export function bytes(file: string): Buffer {
   }
 }
 
+/** Where the outbox is, by the configuration or the environment. */
+export function place(config: NonNullable<Config>): string {
+  const path = config.path ?? process.env.HL7_OUTBOX_PATH
+  if (path === undefined || path === '') throw new UsageError('no outbox named: pass --path, or set HL7_OUTBOX_PATH')
+  return path
+}
+
+/** The same, of one that exists. */
+export function existing(config: NonNullable<Config>): string {
+  const path = place(config)
+  if (!existsSync(path)) throw new UsageError(`there is no outbox at ${path}`)
+  return path
+}
+
 /** Opens an outbox that exists: looking at a misspelt path must not create a file. */
 export async function withOutbox<T>(values: Values, use: (outbox: Outbox) => Promise<T>): Promise<T> {
   const config = configuration(values)
-  const path = config.path ?? process.env.HL7_OUTBOX_PATH
-  if (path === undefined) throw new UsageError('no outbox named: pass --path, or set HL7_OUTBOX_PATH')
-  if (!existsSync(path)) throw new UsageError(`there is no outbox at ${path}`)
+  const path = existing(config)
   const outbox = await Outbox.open({ ...config, path, dispatch: false })
   try {
     return await use(outbox)

@@ -24,12 +24,18 @@ const OPTIONS = {
   'tls-key': { type: 'string' },
   'profile': { type: 'string' },
   'doctor-id': { type: 'string', multiple: true },
+  'force': { type: 'boolean' },
+  'to': { type: 'string' },
+  'status': { type: 'string', multiple: true },
+  'full': { type: 'boolean' },
+  'offline': { type: 'boolean' },
+  'timeout-ms': { type: 'string' },
   'help': { type: 'boolean', short: 'h' },
   'version': { type: 'boolean', short: 'V' },
 } as const
 
 export type Values = Partial<Record<TextOption, string> & Record<ListOption, string[]> & Record<FlagOption, boolean>>
-type ListOption = 'doctor-id'
+type ListOption = 'doctor-id' | 'status'
 type TextOption = { [Name in Exclude<keyof typeof OPTIONS, ListOption>]: (typeof OPTIONS)[Name]['type'] extends 'string' ? Name : never }[Exclude<keyof typeof OPTIONS, ListOption>]
 type FlagOption = Exclude<keyof typeof OPTIONS, TextOption | ListOption>
 

@@ -7,17 +7,22 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, degraded: 3, down: 4 } as cons
 /** The command was misspelt; nothing was done. */
 export class UsageError extends Error {}
 
-export const HELP = `hl7-outbox: see and steer an outbox for HL7 messages
+export const HELP = `hl7-outbox: see, steer and keep an outbox for HL7 messages
 
 usage: hl7-outbox <command> [options]
 
 commands
   status                       counts, dispatcher and destinations; exit 0 ok, 3 degraded, 4 down
   metrics                      the figures of the file as text for Prometheus
+  doctor                       what is wrong with file, processes, configuration and destinations, and what to do;
+                               changes nothing; exit 0 ok, 3 warnings, 4 errors
   retry ID… | --all-failed | --all-pending
                                send again: dead letters, cancelled messages, or waiting ones at once
   pause DESTINATION            stop sending to a destination
   resume DESTINATION           send again
+  backup FILE                  copy the outbox while applications use it
+  restore BACKUP               put a backup in the outbox's place, when no process has it open
+  export --to DIRECTORY        messages that are not delivered, as files
   worker                       deliver, until a signal ends it
   check FILE… | -              what is wrong with messages in files, or in the standard input; exit 1 with an error
   receiver                     a stand-in receiver for tests, never for patients' data
@@ -26,9 +31,14 @@ options
   --path FILE                  the outbox file (else the configuration, else HL7_OUTBOX_PATH)
   --config FILE                the configuration (else HL7_OUTBOX_CONFIG, else ./hl7-outbox.config.json)
   --json                       data as JSON on the standard output
-  --actor NAME, --reason TEXT  who commands, and why (retry, pause, resume); default: the system's user
-  --destination NAME           retry: only its messages
+  --actor NAME, --reason TEXT  who commands, and why (retry, pause, resume, export); default: the system's user
+  --destination NAME           retry, export: only its messages
   --allow-overtaken            retry: also what later messages of its lane have overtaken
+  --force                      backup: replace FILE if there is one
+  --status STATUS              export: only these of PENDING, HELD and FAILED; may be repeated
+  --full                       doctor: read everything, every stored message too
+  --offline                    doctor: do not connect to the destinations
+  --timeout-ms N               doctor: how long a destination may take; default 5000
   --stop-timeout-ms N          worker: how long a signal waits for attempts in flight; default 125000
   --profile hl7|malaffi        check: whose rules; default hl7
   --doctor-id ID               check: an id that the receiver knows; may be repeated

@@ -1,11 +1,12 @@
 /** The sole importer of the native module, and the only part that the command line, the Next.js helper and the door use. */
 export { Hl7OutboxError } from '../error.js'
-export type { Changed, Finding, Health, MessageFilter, Stats } from '../../index.js'
+export type { Backup, By, Changed, Finding, Health, MessageFilter, Stats, Status } from '../../index.js'
 export { checkHl7 } from './check.js'
 export { checkRules, errorCodes, outcomeRows } from './codes.js'
 export type { CheckRule, ErrorCode, OutcomeRow } from './codes.js'
 export { Outbox } from './outbox.js'
 export {
+  backupOutbox,
   cancelMessages,
   configureDestination,
   enqueueHl7,
@@ -34,3 +35,6 @@ export {
 } from './process.js'
 export { startReceiver } from './receiver.js'
 export type { RunningReceiver } from './receiver.js'
+export { onEnd, stopOnSignals } from './signals.js'
+export { backupFile, inspectFile, probeDestinations, restoreFile } from './tools.js'
+export type { FileFacts, Inspection, LaidOut, Probed, ProbedDestination, Restored } from './tools.js'

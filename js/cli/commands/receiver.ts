@@ -2,7 +2,7 @@
 import { startReceiver } from '../../facade/index.js'
 import { read } from '../open.js'
 import { only, type CommandLine, type Values } from '../options.js'
-import { ended } from '../signals.js'
+import { end } from '../signals.js'
 import { EXIT, UsageError } from '../usage.js'
 
 const HTTP_DEFAULT = '127.0.0.1:2575'
@@ -10,13 +10,15 @@ const HTTP_DEFAULT = '127.0.0.1:2575'
 export async function receiver(line: CommandLine): Promise<number> {
   only(line, ['http', 'mllp', 'bearer', 'behaviour', 'strict', 'keep', 'tls-cert', 'tls-key'], 0)
   const running = await startReceiver(config(line.values))
+  // Before anybody is told that it listens, and may end it.
+  const { asked } = end()
   const scheme = line.values['tls-cert'] === undefined ? '' : 's'
   const urls = {
     http: running.http === null ? null : `http${scheme}://${running.http}/receive`,
     mllp: running.mllp === null ? null : `mllp${scheme}://${running.mllp}`,
   }
   process.stdout.write(line.values.json === true ? `${JSON.stringify({ ...urls, pid: process.pid })}\n` : words(urls))
-  await ended()
+  await asked
   await running.stop()
   return EXIT.ok
 }
