@@ -16,6 +16,7 @@ const RUN = 'Run and set up'
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { group: LOOK, summary: 'counts, dispatcher, destinations and problems', load: async () => (await import('./commands/status.js')).status },
   doctor: { group: LOOK, summary: 'what is wrong with file, processes, configuration and destinations', load: async () => (await import('./commands/doctor.js')).doctor },
+  metrics: { group: LOOK, summary: 'the figures of the file as text for Prometheus', load: async () => (await import('./commands/metrics.js')).metrics },
   list: { group: LOOK, summary: 'the messages that a filter chooses', load: async () => (await import('./commands/list.js')).list },
   show: { group: LOOK, summary: 'one message, its attempts, and on demand its content', load: async () => (await import('./commands/show.js')).show },
   tail: { group: LOOK, summary: 'every change of status, as it happens', load: async () => (await import('./commands/tail.js')).tail },
