@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { admin } from './commands/admin.js'
 import { check } from './commands/check.js'
 import { receiver } from './commands/receiver.js'
 import { status } from './commands/status.js'
@@ -11,7 +12,7 @@ import { worker } from './commands/worker.js'
 import { read, type CommandLine } from './options.js'
 import { HELP, say, UsageError } from './usage.js'
 
-const COMMANDS: Record<string, (line: CommandLine) => Promise<number>> = { status, retry, pause, resume, worker, check, receiver }
+const COMMANDS: Record<string, (line: CommandLine) => Promise<number>> = { status, retry, pause, resume, worker, admin, check, receiver }
 
 async function run(args: string[]): Promise<number> {
   const line = read(args)

@@ -14,6 +14,8 @@ const OPTIONS = {
   'all-pending': { type: 'boolean' },
   'allow-overtaken': { type: 'boolean' },
   'stop-timeout-ms': { type: 'string' },
+  'port': { type: 'string' },
+  'read-only': { type: 'boolean' },
   'http': { type: 'string' },
   'mllp': { type: 'string' },
   'bearer': { type: 'string' },

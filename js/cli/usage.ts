@@ -18,6 +18,7 @@ commands
   pause DESTINATION            stop sending to a destination
   resume DESTINATION           send again
   worker                       deliver, until a signal ends it
+  admin                        the admin page, for a browser of this machine; prints its address
   check FILE… | -              what is wrong with messages in files, or in the standard input; exit 1 with an error
   receiver                     a stand-in receiver for tests, never for patients' data
 
@@ -25,10 +26,11 @@ options
   --path FILE                  the outbox file (else the configuration, else HL7_OUTBOX_PATH)
   --config FILE                the configuration (else HL7_OUTBOX_CONFIG, else ./hl7-outbox.config.json)
   --json                       data as JSON on the standard output
-  --actor NAME, --reason TEXT  who commands, and why (retry, pause, resume); default: the system's user
+  --actor NAME, --reason TEXT  who commands, and why (retry, pause, resume; admin: --actor); default: the system's user
   --destination NAME           retry: only its messages
   --allow-overtaken            retry: also what later messages of its lane have overtaken
   --stop-timeout-ms N          worker: how long a signal waits for attempts in flight; default 125000
+  --port N, --read-only        admin: where it listens (default: any free port); to look, not to command
   --profile hl7|malaffi        check: whose rules; default hl7
   --doctor-id ID               check: an id that the receiver knows; may be repeated
   --http HOST:PORT, --mllp HOST:PORT, --bearer TOKEN, --behaviour JSON, --strict,

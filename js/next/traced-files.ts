@@ -14,7 +14,7 @@ export function tracedFiles(directory: string = process.cwd(), packageRoot: stri
 
   const globs: string[] = []
   for (const folder of folders) {
-    globs.push(`${folder}/package.json`, `${folder}/*.js`, `${folder}/*.mjs`, `${folder}/*.node`, `${folder}/dist/**/*.js`)
+    globs.push(`${folder}/package.json`, `${folder}/*.js`, `${folder}/*.mjs`, `${folder}/*.node`, `${folder}/dist/**/*.js`, `${folder}/dist/**/*.css`)
     // The packages with the binaries for one platform each lie beside it.
     if (basename(dirname(folder)) === 'node_modules') globs.push(`${dirname(folder)}/hl7-outbox-*/*`)
   }
