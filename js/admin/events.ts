@@ -4,7 +4,7 @@
  */
 import { maySee, Refusal, type Access } from './access.js'
 import { stream } from './http.js'
-import { figures, type Kept } from './overview.js'
+import { figures, standings, type Kept } from './overview.js'
 import type { Surface } from './surface.js'
 
 const STREAMS_MAX = 100
@@ -51,9 +51,9 @@ function follow(outbox: Surface, access: Access, kept: Kept, controller: Readabl
   })
   let last: string | undefined
   const look = setInterval(() => {
-    figures(outbox, access, kept).then(
-      (stats) => {
-        const now = JSON.stringify([stats?.byDestination, stats?.lastAttemptAt])
+    Promise.all([figures(outbox, access, kept), standings(outbox, kept)]).then(
+      ([stats, destinations]) => {
+        const now = JSON.stringify([stats?.byDestination, stats?.lastAttemptAt, destinations])
         if (last !== undefined && last !== now) ring()
         last = now
         if (!isOver) say(': still here\n\n')

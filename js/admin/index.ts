@@ -107,6 +107,14 @@ class Route {
     if (room !== 'api' || path.length !== 2) return nowhere()
     demandOwn(request, this.options.origins)
     const body = await bodyOf(request)
+    try {
+      return await this.#ordered(access, name, body)
+    } finally {
+      this.#kept.forget()
+    }
+  }
+
+  async #ordered(access: Access, name: string | undefined, body: Record<string, unknown>): Promise<Response> {
     switch (name) {
       case 'command':
         return json(await command(this.#outbox, access, this.#turns, body))

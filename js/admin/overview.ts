@@ -30,8 +30,15 @@ export class Kept {
     this.#values.delete(key)
     this.#values.set(key, { at: now, value })
     if (this.#values.size > KEPT_MAX) this.#values.delete(this.#values.keys().next().value ?? '')
-    value.catch(() => this.#values.delete(key))
+    value.catch(() => {
+      if (this.#values.get(key)?.value === value) this.#values.delete(key)
+    })
     return value
+  }
+
+  /** After a command whoever looks sees what it did. */
+  forget(): void {
+    this.#values.clear()
   }
 }
 
@@ -61,6 +68,12 @@ export async function figures(outbox: Surface, access: Access, kept: Kept): Prom
     if ((error as { code?: unknown }).code === 'ERR_QUERY_TIMEOUT') return null
     throw error
   }
+}
+
+/** Of the destinations what concerns all: states, without numbers. */
+export async function standings(outbox: Surface, kept: Kept): Promise<unknown> {
+  const { status, destinations } = await kept.get('health', STATS_MS, () => outbox.getHealth())
+  return [status, Object.entries(destinations).map(([name, { state, since }]) => [name, state, since])]
 }
 
 /** Health counts everybody's messages, also in its problems. Who sees a part of them gets what concerns all, without numbers. */
