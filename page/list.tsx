@@ -14,10 +14,15 @@ const TEXTS = ['destination', 'messageType', 'failureCode', 'from', 'to'] as con
 export function List({ session, query }: { session: Session; query: URLSearchParams }): JSX.Element {
   const { say } = useWords()
   const asked = useAsk<Listed>(`messages?${query}`)
+  // On a phone the messages come first.
+  const isWide = useMemo(() => matchMedia('(min-width: 44rem)').matches, [])
   return (
     <>
       <h1>{say('messages')}</h1>
-      <Filter key={withoutCursor(query).toString()} query={query} />
+      <details class="filtering" open={isWide}>
+        <summary>{say('filter')}</summary>
+        <Filter key={withoutCursor(query).toString()} query={query} />
+      </details>
       <Answer of={asked}>{(listed) => <Page key={withoutCursor(query).toString()} session={session} query={query} listed={listed} again={asked.again} />}</Answer>
     </>
   )

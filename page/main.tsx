@@ -80,7 +80,9 @@ function Shell({ session, live, language, onLanguage }: { session: Session; live
   const seeking = useRef(false)
   const seek = (): void => {
     seeking.current = false
-    document.querySelector<HTMLInputElement>('input[name="controlId"]')?.focus()
+    const field = document.querySelector<HTMLInputElement>('input[name="controlId"]')
+    field?.closest('details')?.setAttribute('open', '')
+    field?.focus()
   }
   useEffect(() => {
     // Whoever listens to the page hears that the room has changed.
@@ -110,7 +112,7 @@ function Shell({ session, live, language, onLanguage }: { session: Session; live
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
-        {say('skip')}
+        {say('toContent')}
       </a>
       <header>
         <strong>{say('title')}</strong>

@@ -115,7 +115,7 @@ function Neighbours({ before, behind }: Detail['neighbours']): JSX.Element {
   )
 }
 
-/** Asks for what is hidden; shown until it is hidden again, another message is looked at, or the page is left alone. */
+/** Asks for what is hidden; shown until it is hidden again or another message is looked at. */
 function useLook(id: string, attempt?: number): { content: Content | null; error: string | null; look: () => void; hide: () => void } {
   const words = useWords()
   const [content, setContent] = useState<Content | null>(null)

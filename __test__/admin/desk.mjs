@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { URLSearchParams } from 'node:url'
 
 import { root } from '../support/outbox.mjs'
 

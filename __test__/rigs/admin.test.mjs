@@ -43,11 +43,12 @@ test('every room in both languages, light and dark, on a desk and on a phone: ax
     for (const [room, hash] of Object.entries(rooms)) {
       await page.goto(`${origin}/${hash}`)
       await page.locator('main h1').waitFor()
+      if (room === 'messages') await page.locator('main table').waitFor()
       await page.locator('main table, main dl').first().waitFor()
       if (room === 'overview') await page.locator('.uplot canvas').nth(1).waitFor()
       await look(`${name}-${room}`)
     }
-    assert.equal(await page.evaluate(() => document.documentElement.dir), language === 'English' ? 'ltr' : 'rtl')
+    assert.equal(await page.evaluate(() => globalThis.document.documentElement.dir), language === 'English' ? 'ltr' : 'rtl')
     clean()
   }
 })
@@ -104,7 +105,7 @@ test('an operator finds, looks, corrects, retries, pauses and resumes, with the 
     await shown.behave({})
     await page.getByRole('button', { name: 'Retry' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click()
-    assert.equal(await page.locator('dialog :invalid').count(), 1, 'a command needs a reason')
+    assert.equal(await page.locator('dialog input:invalid').count(), 1, 'a command needs a reason')
     await page.getByLabel('Reason (recorded)').fill('receiver mended')
     await look('retry')
     await page.keyboard.press('Enter')

@@ -3,7 +3,7 @@ import type { Key } from './en.ts'
 /** The same in Arabic. */
 export const ar: Record<Key, string> = {
   title: 'صندوق رسائل HL7 الصادرة',
-  skip: 'انتقل إلى المحتوى',
+  toContent: 'انتقل إلى المحتوى',
   overview: 'نظرة عامة',
   messages: 'الرسائل',
   refusals: 'الرفض',

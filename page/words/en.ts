@@ -1,7 +1,7 @@
 /** Everything that the page says, in English; the other language must have the same keys. {n} and the like are filled in. */
 export const en = {
   title: 'HL7 outbox',
-  skip: 'Skip to content',
+  toContent: 'Skip to content',
   overview: 'Overview',
   messages: 'Messages',
   refusals: 'Refusals',

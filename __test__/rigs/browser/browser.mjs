@@ -34,7 +34,7 @@ export async function openPage(browser, options = {}) {
   const trouble = []
   await page.exposeBinding('noteViolation', (_, what) => trouble.push(`policy: ${what}`))
   await page.addInitScript(() => {
-    addEventListener('securitypolicyviolation', (event) => globalThis.noteViolation(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`))
+    globalThis.addEventListener('securitypolicyviolation', (event) => globalThis.noteViolation(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`))
   })
   page.on('pageerror', (error) => trouble.push(`error: ${error.message}`))
   page.on('dialog', (dialog) => {
@@ -56,7 +56,7 @@ export async function openPage(browser, options = {}) {
       await page.evaluate(axe.source)
       const { violations } = await page.evaluate((values) => globalThis.axe.run({ runOnly: { type: 'tag', values } }), RULES)
       assert.deepEqual(violations.map(({ id, nodes }) => `${name}: ${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).slice(0, 3).join(' | ')}`), [])
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      const overflow = await page.evaluate(() => globalThis.document.documentElement.scrollWidth - globalThis.document.documentElement.clientWidth)
       assert.ok(overflow <= 0, `${name}: the page is ${overflow} px wider than the window`)
     },
   }
