@@ -1,6 +1,6 @@
 /** Giving a command: what it means, why it is given, and what came of it. */
 import type { JSX } from 'preact'
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 
 import { command, explain } from './api.ts'
 import { Data, Dialog, Reference } from './parts.tsx'
@@ -49,6 +49,8 @@ export function Give({ name, target, onDone, onClose }: { name: Command; target:
   const unbounded = target.filter !== undefined && Object.keys(target.filter).every((key) => key === 'to')
   const [overtaken, setOvertaken] = useState(false)
   const [all, setAll] = useState(false)
+  const [done, setDone] = useState<Changed | null>(null)
+  const stopped = useRef(false)
   const what = target.messages === undefined ? say('selectMatching') : say('onSelected', { n: number(target.messages.length) })
   return (
     <Reasoned
@@ -56,13 +58,29 @@ export function Give({ name, target, onDone, onClose }: { name: Command; target:
       about={say(`about.${name}`)}
       action={say(name)}
       blocked={unbounded && !all}
-      onClose={onClose}
+      onClose={() => {
+        // What is under way ends after its present part; what that part changed is told.
+        stopped.current = true
+        if (done === null) onClose()
+        else onDone(done)
+      }}
       give={async (reason) => {
         const { messages, filter } = target
         const meant = messages === undefined ? { filter, all } : { messages: messages.map(({ id, updatedAt }) => ({ id, updatedAt })) }
-        onDone(await command<Changed>('command', { command: name, reason, allowOvertaken: overtaken, ...meant }))
+        let so: Changed = { changed: [], unchanged: [], count: 0 }
+        do {
+          const part = await command<Changed>('command', { command: name, reason, allowOvertaken: overtaken, ...meant, ...(so.next == null ? {} : { cursor: so.next }) })
+          so = { changed: [], unchanged: [...so.unchanged, ...part.unchanged].slice(0, LISTED + 1), count: so.count + part.count, next: part.next ?? null }
+          setDone(so)
+        } while (so.next != null && !stopped.current)
+        if (!stopped.current) onDone(so)
       }}
     >
+      {done === null ? null : (
+        <p role="status">
+          <strong>{say('changedCount', { n: number(done.count) })}</strong>
+        </p>
+      )}
       {OVERTAKING.includes(name) ? (
         <label class="check">
           <input type="checkbox" checked={overtaken} onChange={(event) => setOvertaken(event.currentTarget.checked)} /> {say('allowOvertaken')}

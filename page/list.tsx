@@ -48,7 +48,7 @@ function Filter({ query }: { query: URLSearchParams }): JSX.Element {
     event.preventDefault()
     const next = new URLSearchParams()
     for (const [name, value] of new FormData(event.currentTarget as HTMLFormElement)) {
-      const text = String(value).trim()
+      const text = typeof value === 'string' ? value.trim() : ''
       if (text === '') continue
       if (name === 'tags') {
         for (const pair of text.split(/[\s,]+/)) {

@@ -33,7 +33,7 @@ function Groups({ groups, days }: Refusals): JSX.Element {
       <table>
         <thead>
           <tr>
-            {(['code', 'reason', 'destination', 'count', 'perDay', 'newestAt', 'examples'] satisfies Key[]).map((key) => (
+            {(['code', 'errCodes', 'reason', 'destination', 'count', 'perDay', 'newestAt', 'examples'] satisfies Key[]).map((key) => (
               <th key={key} scope="col">
                 {say(key)}
               </th>
@@ -42,19 +42,18 @@ function Groups({ groups, days }: Refusals): JSX.Element {
         </thead>
         <tbody>
           {groups.map((each) => (
-            <tr key={JSON.stringify([each.destination, each.code, each.reason])}>
+            <tr key={JSON.stringify([each.destination, each.code, each.errCodes, each.reason])}>
               <th scope="row">
-                <Data>{each.code}</Data>
+                <a href={to('messages', { status: 'FAILED', failureCode: each.code, destination: each.destination })}>
+                  <Data>{each.code}</Data>
+                </a>
               </th>
+              <td>{each.errCodes.length === 0 ? '–' : <Data>{each.errCodes.join(' ')}</Data>}</td>
               <td>{named(`why.${each.reason}`, each.reason)}</td>
               <td>
                 <Data>{each.destination}</Data>
               </td>
-              <td>
-                <a href={to('messages', { status: 'FAILED', failureCode: each.code, destination: each.destination })}>
-                  {say('showAll', { n: number(each.count) })}
-                </a>
-              </td>
+              <td>{number(each.count)}</td>
               <td>
                 <Bars counts={each.perDay} days={days} />
               </td>

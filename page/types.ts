@@ -69,6 +69,8 @@ export interface Changed {
   changed: string[]
   unchanged: { id: string; code: string }[]
   count: number
+  /** Of a command on all that match: where to go on. */
+  next?: string | null
 }
 
 export interface Finding {
@@ -113,7 +115,7 @@ export interface History {
 }
 
 export interface Refusals {
-  groups: { code: string; reason: string; destination: string; count: number; perDay: number[]; newestAt: string; examples: Message[] }[]
+  groups: { code: string; errCodes: string[]; reason: string; destination: string; count: number; perDay: number[]; newestAt: string; examples: Message[] }[]
   days: string[]
   count: number
   more: boolean

@@ -116,8 +116,31 @@ test('everything that matches means those of the moment at which the list was sh
   await new Promise((resolve) => setTimeout(resolve, 5)) // The clock of the file has to go on by a millisecond.
   const after = await outbox.enqueueHl7(hl7({ patient: 'P-2' }))
   const { body } = await browser.post('api/command', { command: 'hold', filter: { status: ['PENDING'], to: now }, reason: 'r' })
-  assert.deepEqual(body.changed, [before.id])
+  assert.deepEqual([body.changed, body.next], [[before.id], null])
   assert.equal((await outbox.getMessage(after.id)).status, 'PENDING')
+})
+
+test('all of very many are changed in parts, and new messages are stored in between', async (t) => {
+  const outbox = await openPaused(t)
+  const many = 8_000
+  await outbox.enqueueHl7Batch(Array.from({ length: many }, (_, n) => ({ message: hl7({ patient: `P-${n}` }) })))
+  const browser = desk(outbox).browser()
+  const { body: { now } } = await browser.get('api/messages')
+  let [changed, parts, next] = [0, 0, undefined]
+  do {
+    const [{ body }, stored] = await Promise.all([
+      browser.post('api/command', { command: 'hold', filter: { destination: 'malaffi', to: now }, reason: 'r', ...(next === undefined ? {} : { cursor: next }) }),
+      outbox.enqueueHl7(hl7()),
+    ])
+    assert.equal(stored.duplicate, false)
+    changed += body.count
+    parts++
+    next = body.next
+    assert.ok(body.changed.length <= 1_000)
+  } while (next !== null)
+  assert.equal(changed, many)
+  const { byStatus } = await outbox.getStats()
+  assert.deepEqual([byStatus.HELD, byStatus.PENDING], [many, parts])
 })
 
 test('hold, release, pause and resume work, and a refused message is corrected and replaced', async (t) => {
@@ -127,6 +150,7 @@ test('hold, release, pause and resume work, and a refused message is corrected a
   const failed = await outbox.enqueueHl7(hl7())
   const message = await reach(outbox, failed.id, 'FAILED')
   const { body: { groups, count: dead } } = await browser.get('api/refusals')
+  assert.deepEqual(groups[0].errCodes, ['103'])
   assert.deepEqual([dead, groups.length, groups[0].count, groups[0].perDay.at(-1), groups[0].reason], [1, 1, 1, 1, 'rejected'])
 
   await shown.behave({})

@@ -2,22 +2,27 @@
 import { checkHl7, type Changed, type Finding, type MessageFilter } from '../facade/index.js'
 import { demand, limited, maySee, Refusal, type Access, type Permission } from './access.js'
 import { commanded } from './filter.js'
-import { malformed, text } from './http.js'
+import { malformed, optionalText, text } from './http.js'
 import { visible } from './message.js'
 import type { Surface } from './surface.js'
 
+/** Each command's method, and the states in which a message can be meant by it. */
 const METHODS = {
-  retry: 'retryMessages',
-  cancel: 'cancelMessages',
-  hold: 'holdMessages',
-  release: 'releaseMessages',
-  resend: 'resendMessages',
-  purge: 'purgeMessages',
+  retry: { method: 'retryMessages', states: ['PENDING', 'FAILED', 'CANCELLED'] },
+  cancel: { method: 'cancelMessages', states: ['PENDING', 'HELD', 'FAILED'] },
+  hold: { method: 'holdMessages', states: ['PENDING'] },
+  release: { method: 'releaseMessages', states: ['HELD'] },
+  resend: { method: 'resendMessages', states: ['SENT', 'ACKNOWLEDGED'] },
+  purge: { method: 'purgeMessages', states: ['PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED'] },
 } as const
 type Command = keyof typeof METHODS
 const OVERTAKING: ReadonlySet<string> = new Set(['retry', 'release', 'resend'])
 /** Ids of one command, as many as a filter takes. */
 const IDS_MAX = 1_000
+/** Of a command on all that match: messages of one commit, and of one request. New messages are stored in between. */
+const SLICE = 250
+const REQUEST_MS_MAX = 2_000
+const LISTED_MAX = 1_000
 /** The message is not as the page showed it: another person or an attempt was there first. */
 const CHANGED_MEANWHILE = 'CHANGED_MEANWHILE'
 
@@ -32,12 +37,17 @@ export class Turns {
   }
 }
 
-export async function command(outbox: Surface, access: Access, turns: Turns, body: Record<string, unknown>): Promise<Changed> {
+export interface Commanded extends Changed {
+  /** Of a command on all that match: where to go on, with the same command; null when all are done. */
+  next?: string | null
+}
+
+export async function command(outbox: Surface, access: Access, turns: Turns, body: Record<string, unknown>): Promise<Commanded> {
   const name = text(body, 'command')
   if (!Object.hasOwn(METHODS, name)) throw malformed('there is no such command')
   demand(access, name as Permission)
   const by = { actor: access.actor, reason: reasonOf(body), ...(body.allowOvertaken === true && OVERTAKING.has(name) ? { allowOvertaken: true } : {}) }
-  const method = METHODS[name as Command]
+  const { method, states } = METHODS[name as Command]
   if (body.messages !== undefined) {
     const seen = seenOf(body.messages)
     return turns.take(() => named(outbox, access, seen, (filter) => outbox[method](filter, by)))
@@ -46,8 +56,33 @@ export async function command(outbox: Surface, access: Access, turns: Turns, bod
   const conditions = Object.entries(filter).filter(([key, value]) => value !== undefined && key !== 'to')
   if (conditions.length === 0 && body.all !== true) throw new Refusal(400, 'ALL_MESSAGES', 'without a filter the command means all messages; say so')
   const within = limited(access, filter)
-  if (within === null) return { changed: [], unchanged: [], count: 0 }
-  return turns.take(() => outbox[method](within, by))
+  if (within === null) return { changed: [], unchanged: [], count: 0, next: null }
+  const known: readonly string[] = METHODS.purge.states
+  if (within.status !== undefined && [within.status].flat().some((state) => !known.includes(state))) throw malformed('there is no such status')
+  const meant = within.status === undefined ? states : states.filter((state) => [within.status].flat().includes(state))
+  if (meant.length === 0) return { changed: [], unchanged: [], count: 0, next: null }
+  return slices(outbox, { ...within, status: [...meant] }, optionalText(body, 'cursor'), (part) => turns.take(() => outbox[method](part, by)))
+}
+
+/**
+ * All that match, oldest first, a slice a commit: one commit for a million would keep every new message waiting for minutes.
+ * The filter goes with the ids, so that what does not match any more is left out.
+ */
+async function slices(outbox: Surface, filter: MessageFilter, from: string | undefined, act: (filter: MessageFilter) => Promise<Changed>): Promise<Commanded> {
+  const done: Commanded = { changed: [], unchanged: [], count: 0, next: from ?? null }
+  const until = performance.now() + REQUEST_MS_MAX
+  do {
+    const cursor: string | undefined = done.next ?? undefined
+    const { items, nextCursor } = await outbox.listMessages({ ...filter, order: 'oldest', limit: SLICE, ...(cursor === undefined ? {} : { cursor }) })
+    if (items.length > 0) {
+      const part = await act({ ...filter, ids: items.map(({ id }) => id) })
+      done.count += part.count
+      done.changed = [...done.changed, ...part.changed].slice(0, LISTED_MAX)
+      done.unchanged = [...done.unchanged, ...part.unchanged].slice(0, LISTED_MAX)
+    }
+    done.next = nextCursor
+  } while (done.next !== null && performance.now() < until)
+  return done
 }
 
 /** Each message with the time of its last change as the page showed it. */

@@ -7,7 +7,9 @@ import type { Surface } from './surface.js'
 const LIMIT = 50
 /** Messages that one step of a search looks through; the page offers the next step. */
 const SEARCH_MAX = 5_000
-const SEARCH_PAGE = 1_000
+const SEARCH_PAGE = 200
+/** Ids of one question, as many as a filter takes. */
+const IDS_MAX = 1_000
 const DESTINATIONS_MAX = 50
 
 export interface Listed extends Page<Message> {
@@ -61,7 +63,7 @@ export async function blanked(outbox: Surface, access: Access, items: Message[])
   const seen = new Set(items.map(({ id }) => id))
   const asked = [...named].filter((id) => !seen.has(id))
   if (asked.length > 0) {
-    const { items: visible } = await outbox.listMessages({ ids: asked.slice(0, SEARCH_PAGE), tags: { ...access.tags }, limit: SEARCH_PAGE })
+    const { items: visible } = await outbox.listMessages({ ids: asked.slice(0, IDS_MAX), tags: { ...access.tags }, limit: IDS_MAX })
     for (const { id } of visible) seen.add(id)
   }
   return items.map((each) => {

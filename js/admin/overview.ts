@@ -139,6 +139,8 @@ async function newest(outbox: Surface, filter: Parameters<Surface['listMessages'
 export interface Refusals {
   groups: {
     code: string
+    /** ERR-3 and ERR-5, as the receiver gave them. */
+    errCodes: string[]
     reason: string
     destination: string
     count: number
@@ -159,11 +161,11 @@ export async function refusals(outbox: Surface, access: Access, now = Date.now()
   const days = Array.from({ length: DAYS }, (_, n) => new Date(now - (DAYS - 1 - n) * 86_400_000).toISOString().slice(0, 10))
   const groups = new Map<string, Refusals['groups'][number]>()
   for (const message of items) {
-    const { code = '', reason = '' } = message.failure ?? {}
-    const key = JSON.stringify([message.destination, code, reason])
+    const { code = '', reason = '', errCodes = [] } = message.failure ?? {}
+    const key = JSON.stringify([message.destination, code, errCodes, reason])
     let group = groups.get(key)
     if (group === undefined) {
-      group = { code, reason, destination: message.destination, count: 0, perDay: days.map(() => 0), newestAt: message.updatedAt, examples: [] }
+      group = { code, errCodes, reason, destination: message.destination, count: 0, perDay: days.map(() => 0), newestAt: message.updatedAt, examples: [] }
       groups.set(key, group)
     }
     group.count++

@@ -187,7 +187,7 @@ export const ar: Record<Key, string> = {
   perDay: 'يومياً، آخر ١٤ يوماً',
   newestAt: 'الأحدث',
   examples: 'أحدثها',
-  showAll: 'اعرض الكل ({n})',
+  errCodes: 'ERR-3 وERR-5',
   noRefusals: 'لا رسائل فاشلة. لا شيء لتصحيحه.',
   refusalsMore: 'فُحصت أحدث {n}؛ وهناك المزيد.',
   'why.rejected': 'رفضها المستقبِل',

@@ -191,7 +191,7 @@ export const en = {
   perDay: 'A day, the last 14 days',
   newestAt: 'Newest',
   examples: 'Newest ones',
-  showAll: 'Show all {n}',
+  errCodes: 'ERR-3, ERR-5',
   noRefusals: 'No dead letters. Nothing to rectify.',
   refusalsMore: 'The newest {n} were looked at; there are more.',
   'why.rejected': 'refused by the receiver',
