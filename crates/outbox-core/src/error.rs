@@ -136,6 +136,8 @@ codes! {
         "Check the disk and the system log, then restart the application.";
     ERR_IN_FLIGHT, Caller, true, "The message is being sent right now.", "Repeat the command when the attempt has ended.";
     ERR_STATE, Caller, false, "The message is in a state that the command does not apply to.", "See docs/states.md for what applies to which state.";
+    ERR_CONTENT_REMOVED, Caller, false, "The message's content is no longer kept (`retention.bodiesMs`), so it cannot be sent again.",
+        "Make the message anew from the record that it was made of, with an MSH-10 of its own.";
     OVERTAKEN, Caller, false, "Later messages of its lane were already delivered; sending it now would put old data over new.",
         "Look at the later messages first; pass `allowOvertaken: true` to send it all the same.";
     ERR_PANIC, Outbox, false, "A defect inside hl7-outbox. The process lives; stored messages are safe.",

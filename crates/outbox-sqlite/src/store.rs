@@ -10,6 +10,7 @@ use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
 use outbox_core::event::{Observer, StatusChange};
 use outbox_core::message::MessageId;
+use outbox_core::retention::{Place as Sweeping, Retention, Swept};
 use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
@@ -159,6 +160,10 @@ impl Store for SqliteStore {
 
     fn mend_due(&self, done: Done<u64>) {
         self.writer.mend_due(done);
+    }
+
+    fn sweep(&self, retention: Retention, from: Sweeping, done: Done<Swept>) {
+        self.writer.sweep(retention, from, done);
     }
 
     fn command(&self, command: Command, by: By, done: Done<Changed>) {
