@@ -8,7 +8,7 @@ import { hl7 } from '../support/messages.mjs'
 import { by, open, reach, refused, until } from '../support/outbox.mjs'
 import { receiver } from '../support/receiver.mjs'
 
-const REFUSE = { type: 'ar' }
+const REFUSE = { type: 'ae', errors: [{ code: '103' }] }
 const gone = (outbox, id) => until(outbox, async () => (await outbox.getMessageContent(id)) === null, `the end of the content of ${id}`)
 
 test('contents and answers of ended messages go by themselves; rows stay, and what waits is kept', async (t) => {
