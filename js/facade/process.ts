@@ -55,15 +55,18 @@ export async function startOutbox(config?: OutboxConfig): Promise<void> {
   const configJson = Outbox.configJson(config)
   const onLog = Outbox.onLog(config)
   if (state.stopping !== undefined) await state.stopping.catch(() => undefined)
-  if (state.outbox !== undefined) {
-    if (configJson !== undefined && configJson !== state.configJson) {
-      throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
-        hint: 'Start it once, or call stopOutbox() first. For a second file use the Outbox class.',
-      })
-    }
-    return state.outbox.opened()
-  }
-  return open(configJson, onLog).opened()
+  const present = state.outbox
+  if (present === undefined) return open(configJson, onLog).opened()
+  if (configJson === undefined || configJson === state.configJson) return present.opened()
+  // What a call has begun to open again after a start that failed gives way if it fails again.
+  const isOpen = await present.opened().then(
+    () => true,
+    () => false,
+  )
+  if (!isOpen) return startOutbox(config)
+  throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
+    hint: 'Start it once, or call stopOutbox() first. For a second file use the Outbox class.',
+  })
 }
 
 /** Delivery ends first; messages are taken until it has, then `ERR_STOPPED`. */

@@ -101,6 +101,8 @@ codes! {
         "Restore another backup; `hl7-outbox doctor --full --path BACKUP` says more about this one.";
     ERR_RESTORE_UNFINISHED, Host, false, "A restore of this outbox began and did not end. Its file may be missing, so nobody may open it.",
         "Run `hl7-outbox restore` again, with the same backup or another one.";
+    ERR_BODY_DAMAGED, Host, false, "The bytes of this message are not those that were stored: they changed on disk. They are neither shown nor sent.",
+        "Look for the cause (disk, memory, another program that writes the file). Replace the message by one made anew (replaceMessage), or cancel it.";
     ERR_OPTION, Caller, false, "An argument or option has the wrong type or value; the message names it.",
         "Correct the named argument. Nothing was stored.";
     ERR_MESSAGE_ID, Caller, false, "The message id is not one that enqueueHl7 gave.", "Pass the `id` of an Enqueued or a Message.";

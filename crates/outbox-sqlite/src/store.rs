@@ -20,6 +20,7 @@ use outbox_core::store::{
 };
 
 use crate::connection::open_reader;
+use crate::digest::Digests;
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
 use crate::identity::Place;
@@ -59,6 +60,8 @@ pub struct SqliteStore {
     writer: WriterHandle,
     readers: Arc<Readers>,
     failed: Failed,
+    /// The file's keys, which stay what they were when it was made.
+    digests: Arc<Digests>,
     _open: OpenMark,
 }
 
@@ -68,6 +71,7 @@ impl SqliteStore {
         outbox_core::fault!("store-open", outbox_core::faults::refused);
         let open = OpenMark::set(path)?;
         let file = OpenFile::open(path)?;
+        let digests = Arc::clone(&file.digests);
         let failed = Failed::default();
         let readers = Arc::new(Readers::start(path)?);
         let writer = Writer {
@@ -81,7 +85,7 @@ impl SqliteStore {
             failed: failed.clone(),
         };
         let writer = WriterHandle::start(writer)?;
-        Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
+        Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, digests, _open: open })
     }
 }
 
@@ -183,7 +187,8 @@ impl Store for SqliteStore {
     }
 
     fn content(&self, id: MessageId, done: Done<Option<Vec<u8>>>) {
-        self.readers.ask(move |connection| read::content(connection, id), done);
+        let digests = Arc::clone(&self.digests);
+        self.readers.ask(move |connection| read::content(connection, &digests, id), done);
     }
 
     fn attempts(&self, id: MessageId, done: Done<Vec<AttemptView>>) {

@@ -1,11 +1,18 @@
-/** `metrics`: the figures of the file as text for Prometheus, for instance for the textfile collector of a node exporter. */
+/** `metrics`: the figures of the file as text for Prometheus. */
+import { command, ends, examples } from '../command.js'
 import { withOutbox } from '../open.js'
-import { only, type CommandLine } from '../options.js'
+import { out } from '../output.js'
 import { EXIT, UsageError } from '../usage.js'
 
-export async function metrics(line: CommandLine): Promise<number> {
-  only(line, [], 0)
-  if (line.values.json === true) throw new UsageError('metrics gives text for Prometheus; status --json gives figures as JSON')
-  process.stdout.write(await withOutbox(line.values, (outbox) => outbox.getMetrics({ scope: 'file' })))
-  return EXIT.ok
-}
+export const metrics = examples(
+  command('metrics')
+    .description('The figures of the file as text for Prometheus, for instance for the textfile collector of a node exporter. docs/operations.md lists the names.')
+    .action(
+      ends(async (options) => {
+        if (options.json === true) throw new UsageError('metrics gives text for Prometheus; status --json gives figures as JSON')
+        await out(await withOutbox(options, (outbox) => outbox.getMetrics({ scope: 'file' })))
+        return EXIT.ok
+      }),
+    ),
+  'metrics --path /var/lib/clinic/outbox.db',
+)

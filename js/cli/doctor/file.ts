@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 
 import type { FileFacts, Inspection } from '../../facade/index.js'
-import { size } from '../words.js'
+import { size } from '../numbers.js'
 import { error, ok, warning, type Finding } from './report.js'
 
 const LOG_BYTES_MAX = 64 << 20

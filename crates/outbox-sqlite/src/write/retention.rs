@@ -214,7 +214,8 @@ impl Ended {
 
 /// What a message's content and answers hold, in bytes.
 fn length(unit: &Unit<'_>, seq: i64) -> Result<u64, Failure> {
-    let sql = "SELECT length(content) + (SELECT coalesce(sum(length(answer)), 0) FROM attempt WHERE attempt.seq = body.seq)
+    let sql =
+        "SELECT length(content) + (SELECT coalesce(sum(length(answer)), 0) FROM attempt WHERE attempt.seq = body.seq)
                FROM body WHERE seq = ?1";
     Ok(unit.connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?)
 }
