@@ -94,7 +94,7 @@ test('the TypeScript and JavaScript blocks type-check against index.d.ts', () =>
     jsx: ts.JsxEmit.Preserve,
     types: ['node'],
     typeRoots: [join(root, 'node_modules', '@types')],
-    paths: { 'hl7-outbox': [join(root, 'index.d.ts')], 'hl7-outbox/next': [join(root, 'dist/next/index.d.ts')] },
+    paths: { 'hl7-outbox': [join(root, 'index.d.ts')], 'hl7-outbox/next': [join(root, 'dist/next/index.d.ts')], 'hl7-outbox/admin': [join(root, 'dist/admin/index.d.ts')] },
   })
   const problems = ts.getPreEmitDiagnostics(program).map((each) => {
     const text = ts.flattenDiagnosticMessageText(each.messageText, '\n')

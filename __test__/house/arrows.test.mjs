@@ -58,7 +58,7 @@ for (const crate of metadata.packages) {
   })
 }
 
-const sources = repositoryFiles(root).filter((path) => ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extname(path)))
+const sources = repositoryFiles(root).filter((path) => ['.ts', '.tsx', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extname(path)))
 
 /** Everything a file imports, in whichever way: import, export from, import(), require(). */
 function imports(path) {
@@ -71,7 +71,9 @@ test('cli, next and admin reach the outbox through the facade only', () => {
     const own = path.split('/').slice(0, 2).join('/')
     for (const specifier of imports(path).filter((each) => each.startsWith('.'))) {
       const target = posix.join(posix.dirname(path), specifier)
-      const allowed = target.startsWith(`${own}/`) || target === 'js/facade/index.js' || target === 'package.json'
+      // The command serves the page; it knows no more of it than an application does.
+      const served = own === 'js/cli' && target === 'js/admin/index.js'
+      const allowed = target.startsWith(`${own}/`) || served || target === 'js/facade/index.js' || target === 'package.json'
       assert.ok(allowed, `${path} imports ${specifier}`)
     }
   }
@@ -95,6 +97,13 @@ test('an application loads built-in modules only, and an installation fetches no
   }
   const { dependencies, bundleDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   assert.deepEqual([Object.keys(dependencies), bundleDependencies], [['commander'], ['commander']])
+})
+
+test('the page in the browser knows the two libraries it is made with, and nothing of the outbox', () => {
+  for (const path of sources.filter((each) => each.startsWith('page/') && each !== 'page/vite.config.mjs')) {
+    for (const specifier of imports(path)) assert.match(specifier, /^(\.{1,2}\/|preact$|preact\/hooks$|uplot$|uplot\/dist\/uPlot\.min\.css$)/, `${path} imports ${specifier}`)
+    for (const specifier of imports(path).filter((each) => each.startsWith('.'))) assert.ok(posix.join(posix.dirname(path), specifier).startsWith('page/'), `${path} imports ${specifier}`)
+  }
 })
 
 test('only the loader loads a binary', () => {

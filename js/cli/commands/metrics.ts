@@ -1,4 +1,4 @@
-/** `metrics`: the figures of the file as text for Prometheus. */
+/** `metrics`: the figures of the file as text for Prometheus, for instance for the textfile collector of a node exporter. */
 import { command, ends, examples } from '../command.js'
 import { withOutbox } from '../open.js'
 import { out } from '../output.js'
@@ -6,7 +6,7 @@ import { EXIT, UsageError } from '../usage.js'
 
 export const metrics = examples(
   command('metrics')
-    .description('The figures of the file as text for Prometheus, for instance for the textfile collector of a node exporter. docs/operations.md lists the names.')
+    .description('The figures of the file as text for Prometheus. Those of a process are given by getMetrics() there.')
     .action(
       ends(async (options) => {
         if (options.json === true) throw new UsageError('metrics gives text for Prometheus; status --json gives figures as JSON')
