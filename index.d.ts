@@ -3,7 +3,7 @@
  *
  * Times are ISO 8601 strings in UTC; durations are milliseconds; ids and cursors are opaque strings. Every function that
  * returns a promise rejects with {@link Hl7OutboxError}; docs/errors.md lists the codes. Nothing throws synchronously but
- * `onStatusChange` with a listener that is no function and `checkHl7` with a wrong argument.
+ * `onStatusChange` with a listener that is no function, and `checkHl7` and `stopOnSignals` with a wrong argument.
  */
 
 /** Where a message stands; docs/states.md has the diagram. */
@@ -276,10 +276,32 @@ export interface Health {
   file: { path: string; bytes: number; walBytes: number; diskFreeBytes: number; sqliteVersion: string; schema: number }
 }
 
+export interface StopOnSignalsOptions {
+  /** For all of it, from the signal on; default 1,400, less than PM2 waits. */
+  timeoutMs?: number
+  /** Default SIGINT and SIGTERM. The message `shutdown` always counts. */
+  signals?: ('SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR2' | 'SIGBREAK')[]
+  /** Default true: `process.exit()`. With false the process ends when nothing is left to do. */
+  exit?: boolean
+  /** What ends before the outbox does, such as the server that enqueues: awaited up to half of timeoutMs. */
+  first?: () => unknown
+}
+
+/** A copy of the outbox file. */
+export interface Backup {
+  bytes: number
+  /** All that it holds, delivered ones included. */
+  messages: number
+  /** From the call until the copy was checked and flushed. */
+  durationMs: number
+}
+
 /** Opens the outbox of this process and begins to deliver. Idempotent with the same configuration. */
 export function startOutbox(config?: OutboxConfig): Promise<void>
 /** Claims nothing more, waits for attempts in flight (default 1,400 ms), closes the file. Only startOutbox opens it again. */
 export function stopOutbox(options?: { timeoutMs?: number }): Promise<{ drained: boolean }>
+/** At a signal, or PM2's `shutdown` message: `first`, then stopOutbox, then the end of the process. Returns what disarms it; armed again, the newer options hold. */
+export function stopOnSignals(options?: StopOnSignalsOptions): () => void
 /** Resolves when the message is on disk and survives a power cut; it is delivered in the background. */
 export function enqueueHl7(message: string | Uint8Array, options?: EnqueueOptions): Promise<Enqueued>
 /** All or none, in one commit. At most 10,000 messages. */
@@ -294,6 +316,12 @@ export function getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | 
 export function listMessages(filter?: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' }): Promise<Page<Message>>
 export function getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats>
 export function getHealth(): Promise<Health>
+/**
+ * Copies the file to `path` while all processes go on; all that was resolved before the call is in it. Resolves when the copy
+ * has been read through (integrity_check) and is on disk; an error leaves nothing there. Readable by the owner only. A name
+ * that is taken is refused (ERR_BACKUP_EXISTS) unless `replace`. docs/command-line.md says how one is put back.
+ */
+export function backupOutbox(path: string, options?: { replace?: boolean }): Promise<Backup>
 /** PENDING: due now. FAILED, CANCELLED: pending again, attempts and error reset, old place in the lane. Overtaken ones are left (code OVERTAKEN) unless allowOvertaken. */
 export function retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
 /** Withdraws what was not delivered. One in flight is withdrawn unless the receiver accepts it. */
@@ -348,6 +376,7 @@ export class Outbox {
   listMessages: typeof listMessages
   getStats: typeof getStats
   getHealth: typeof getHealth
+  backupOutbox: typeof backupOutbox
   retryMessages: typeof retryMessages
   cancelMessages: typeof cancelMessages
   holdMessages: typeof holdMessages

@@ -6,6 +6,7 @@ const facade = require('./dist/facade/index.js')
 
 exports.startOutbox = facade.startOutbox
 exports.stopOutbox = facade.stopOutbox
+exports.stopOnSignals = facade.stopOnSignals
 exports.enqueueHl7 = facade.enqueueHl7
 exports.enqueueHl7Batch = facade.enqueueHl7Batch
 exports.getMessage = facade.getMessage
@@ -15,6 +16,7 @@ exports.getAnswer = facade.getAnswer
 exports.listMessages = facade.listMessages
 exports.getStats = facade.getStats
 exports.getHealth = facade.getHealth
+exports.backupOutbox = facade.backupOutbox
 exports.retryMessages = facade.retryMessages
 exports.cancelMessages = facade.cancelMessages
 exports.holdMessages = facade.holdMessages

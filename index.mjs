@@ -2,6 +2,7 @@
 export {
   startOutbox,
   stopOutbox,
+  stopOnSignals,
   enqueueHl7,
   enqueueHl7Batch,
   getMessage,
@@ -11,6 +12,7 @@ export {
   listMessages,
   getStats,
   getHealth,
+  backupOutbox,
   retryMessages,
   cancelMessages,
   holdMessages,

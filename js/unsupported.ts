@@ -29,6 +29,7 @@ export const getAnswer = rejecting('getAnswer')
 export const listMessages = rejecting('listMessages')
 export const getStats = rejecting('getStats')
 export const getHealth = rejecting('getHealth')
+export const backupOutbox = rejecting('backupOutbox')
 export const retryMessages = rejecting('retryMessages')
 export const cancelMessages = rejecting('cancelMessages')
 export const holdMessages = rejecting('holdMessages')
@@ -43,6 +44,10 @@ export const resumeDestination = rejecting('resumeDestination')
 
 export function checkHl7(): never {
   throw unsupported('checkHl7')
+}
+
+export function stopOnSignals(): never {
+  throw unsupported('stopOnSignals')
 }
 
 export function onStatusChange(): never {

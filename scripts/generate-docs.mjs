@@ -1,4 +1,4 @@
-// Writes docs/errors.md, docs/checks.md and docs/outcomes.md from the tables in the code, so that none can say something else.
+// Writes docs/errors.md, docs/checks.md, docs/outcomes.md and docs/commands.md from the tables in the code, so that none can say something else.
 //   node scripts/generate-docs.mjs            writes them
 //   node scripts/generate-docs.mjs --check    changes nothing; ends with 1 if one of them is not what would be written
 // Needs the built package: `npm run build`.
@@ -7,6 +7,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+
+import { commandsPage } from './lib/command-reference.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -29,7 +31,7 @@ const OF_THE_LOADER = [
 ]
 
 /** Pages by path, as they should be. */
-export function pages() {
+export async function pages() {
   const { checkRules, errorCodes, outcomeRows } = createRequire(import.meta.url)(join(root, 'dist', 'facade', 'index.js'))
   const codes = [...OF_THE_LOADER, ...errorCodes()]
   assertComplete(codes)
@@ -37,6 +39,7 @@ export function pages() {
     ['docs/errors.md', errorsPage(codes)],
     ['docs/checks.md', checksPage(checkRules())],
     ['docs/outcomes.md', outcomesPage(outcomeRows())],
+    ['docs/commands.md', await commandsPage(WRITTEN_BY, root)],
   ])
 }
 
@@ -245,10 +248,10 @@ function sentence(words) {
   return ended.charAt(0).toUpperCase() + ended.slice(1)
 }
 
-function main() {
+async function main() {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
   let outdated = 0
-  for (const [path, text] of pages()) {
+  for (const [path, text] of await pages()) {
     const file = join(root, path)
     let present = null
     try {
@@ -268,4 +271,4 @@ function main() {
   process.exitCode = outdated === 0 ? 0 : 1
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) main()
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main()

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const read = (...path) => readFileSync(join(root, ...path), 'utf8')
 
-test('docs/errors.md, docs/checks.md and docs/outcomes.md are what the tables in the code say', async () => {
+test('docs/errors.md, docs/checks.md, docs/outcomes.md and docs/commands.md are what the tables in the code say', async () => {
   await promisify(execFile)(process.execPath, [join(root, 'scripts', 'generate-docs.mjs'), '--check'], { cwd: root })
 })
 

@@ -38,6 +38,19 @@ test('of two processes on one file only one sends, and both say which', async (t
   assert.deepEqual([one.dispatcher.here, other.dispatcher.here], [true, false])
 })
 
+test('processes that are configured differently go on, and health names the destination', async (t) => {
+  const { path, taker, looker } = await pair(t)
+  const differing = async (app) => (await app.call('getHealth')).problems.find(({ code }) => code === 'configuration-differs')
+  const other = await startApp(t, config(path, taker.url, { concurrency: 2 }))
+  const problem = await until(looker, () => differing(other), 'a difference')
+  assert.match(problem.message, /`malaffi`/)
+  assert.ok(problem.remedy.length > 0)
+  const same = await startApp(t, config(path, taker.url))
+  assert.equal(await differing(same), undefined)
+  const { id } = await other.call('enqueueHl7', hl7())
+  await reach(looker, id, 'ACKNOWLEDGED')
+})
+
 test('what the standby stores is on the wire within 50 ms', async (t) => {
   const { taker, standby } = await pair(t)
   const waits = []

@@ -89,6 +89,21 @@ test('a start that fails rejects every call with its reason, and the next call t
   assert.deepEqual(JSON.parse(out), ['ERR_PATH_DIRECTORY', 'ERR_PATH_DIRECTORY', 'accepted'])
 })
 
+test('after a start that failed, calls go to the file that it named, never to another', async (t) => {
+  const cwd = folder(t)
+  const path = join(cwd, 'later', 'outbox.db')
+  const { out, err, code } = await runScript(t, `${codeOf}
+    import { mkdirSync } from 'node:fs'
+    const settings = ${text(config(path, 'http://127.0.0.1:9/', {}, { dispatch: false }))}
+    const said = [await codeOf(outbox.startOutbox(settings)), await codeOf(outbox.enqueueHl7(${text(hl7())}))]
+    mkdirSync(${text(join(cwd, 'later'))})
+    said.push(await codeOf(outbox.enqueueHl7(${text(hl7())})), await codeOf(outbox.startOutbox(settings)), (await outbox.getHealth()).file.path)
+    console.log(JSON.stringify(said))`, { cwd })
+  assert.deepEqual([code, err], [0, ''])
+  assert.deepEqual(JSON.parse(out), ['ERR_PATH_DIRECTORY', 'ERR_PATH_DIRECTORY', 'accepted', 'accepted', path])
+  assert.deepEqual(readdirSync(cwd), ['later'])
+})
+
 test('importing opens no file and starts no thread, and nothing starts during next build', async (t) => {
   const here = folder(t)
   const { out } = await runScript(t, `${codeOf} import { readdirSync } from 'node:fs'

@@ -1,22 +1,29 @@
-/** How a long-running command is ended: by a signal, or on Windows by PM2's message. */
+/** How a long-running command is ended. */
+import { onEnd } from '../facade/index.js'
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/** Resolves with the word for what ended it. Keeps the process alive until then. */
-export function ended(): Promise<string> {
-  return new Promise((resolve) => {
+/**
+ * Listens for what ends the command, and keeps the process alive until then. `asked` resolves with the word for it; `forget` ends
+ * the listening of a command that came to nothing.
+ */
+export function end(): { asked: Promise<string>; forget: () => void } {
+  let forget: () => void = () => undefined
+  const asked = new Promise<string>((resolve) => {
     // Nothing else of these commands keeps the event loop alive.
     const alive = setInterval(() => undefined, 0x7fff_ffff)
-    const end = (why: string): void => {
-      clearInterval(alive)
-      for (const signal of SIGNALS) process.removeListener(signal, end)
-      process.removeListener('message', onMessage)
+    const disarm = onEnd(['SIGINT', 'SIGTERM', 'SIGHUP'], (why) => {
+      // A second signal ends the process at once.
+      forget()
       resolve(why)
+    })
+    forget = () => {
+      clearInterval(alive)
+      disarm()
     }
-    const onMessage = (message: unknown): void => {
-      if (message === 'shutdown') end('shutdown message')
-    }
-    for (const signal of SIGNALS) process.on(signal, end)
-    process.on('message', onMessage)
   })
+  return {
+    asked,
+    forget: () => {
+      forget()
+    },
+  }
 }

@@ -16,6 +16,10 @@ export function wrong(what: string): Hl7OutboxError {
 /** An error of ours as it is; what a caller's own getter, proxy or `toJSON` threw, as an error of ours. */
 export function coded(error: unknown): Hl7OutboxError {
   if (error instanceof Hl7OutboxError) return error
+  // What the native side throws when it panicked before there was a promise to reject. Its words stay with us.
+  if (error instanceof Error && 'code' in error && error.code === 'GenericFailure') {
+    return new Hl7OutboxError('ERR_PANIC', 'A defect inside hl7-outbox. The process lives; stored messages are safe.', { hint: 'Report it with the version and the code; restart the application.' })
+  }
   return new Hl7OutboxError('ERR_OPTION', 'an argument could not be read: it threw an error of its own', { hint: HINT, cause: error })
 }
 
@@ -177,6 +181,16 @@ export function filter(value: unknown): string {
     if (given[name] !== undefined) given[name] = time(given[name], name)
   }
   return json(given, 'filter')
+}
+
+/** The options of backupOutbox. */
+export function replaces(value: unknown): boolean {
+  const given = object(value, 'options')
+  for (const name of Object.keys(given)) {
+    if (name !== 'replace') throw wrong(`\`${name}\` is not an option of backupOutbox`)
+  }
+  if (given.replace !== undefined && typeof given.replace !== 'boolean') throw wrong(`\`replace\` must be true or false, not ${kind(given.replace)}`)
+  return given.replace ?? false
 }
 
 /** `{ actor, reason }` as JSON. */

@@ -1,11 +1,12 @@
 /** The sole importer of the native module, and the only part that the command line, the admin page, the Next.js helper and the door use. */
 export { Hl7OutboxError } from '../error.js'
-export type { Attempt, Changed, Finding, Health, Message, MessageFilter, Page, Stats } from '../../index.js'
+export type { Attempt, Backup, By, Changed, Enqueued, EnqueueOptions, Finding, Health, Message, MessageFilter, OutboxConfig, Page, Stats, Status, StatusChange } from '../../index.js'
 export { checkHl7 } from './check.js'
 export { checkRules, errorCodes, outcomeRows } from './codes.js'
 export type { CheckRule, ErrorCode, OutcomeRow } from './codes.js'
 export { Outbox } from './outbox.js'
 export {
+  backupOutbox,
   cancelMessages,
   configureDestination,
   enqueueHl7,
@@ -33,3 +34,6 @@ export {
 } from './process.js'
 export { startReceiver } from './receiver.js'
 export type { RunningReceiver } from './receiver.js'
+export { onEnd, stopOnSignals } from './signals.js'
+export { backupFile, inspectFile, probeDestinations, restoreFile } from './tools.js'
+export type { FileFacts, Inspection, LaidOut, Probed, ProbedDestination, Restored } from './tools.js'

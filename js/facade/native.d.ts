@@ -23,6 +23,10 @@ export declare class NativeOutbox {
   answer(id: string, attempt: number): Promise<Uint8Array | null>
   /** A page of messages; JSON in, JSON out. */
   list(request: string): Promise<string>
+  /** A page of messages with lane and position; JSON in, JSON out. */
+  laidOut(request: string): Promise<string>
+  /** Copies the file; JSON. */
+  backup(to: string, replace: boolean): Promise<string>
   /** Figures; JSON in, JSON out. */
   stats(filter: string): Promise<string>
   /** Health; JSON. */
@@ -58,6 +62,9 @@ export declare class NativeReceiver {
   /** Stops it; resolves when its sockets are closed. */
   stop(): Promise<void>
 }
+
+/** Copies an outbox that need not be open here; JSON. */
+export declare function backupFile(path: string, to: string, replace: boolean): Promise<string>
 
 /** A message of a batch. */
 export interface BatchItem {
@@ -115,8 +122,20 @@ export interface FlatOptions {
   check?: FlatCheck
 }
 
+/** Looks at a file and changes nothing; JSON. */
+export declare function inspectFile(path: string, full: boolean): Promise<string>
+
 /** Every row of the outcome table, as JSON; docs/outcomes.md is made from it. */
 export declare function outcomeRows(): string
 
+/**
+ * Resolves a configuration with the changes that the file holds (`patches`, JSON by name), and tries each destination without
+ * a message, within `timeout_ms`; without one, none is tried. JSON.
+ */
+export declare function probeDestinations(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, patches: string, timeoutMs?: number | undefined | null): Promise<string>
+
 /** The profiles of a check. */
 export type Profile = 'hl7' | 'malaffi'
+
+/** Puts a backup in an outbox's place; JSON. */
+export declare function restoreFile(from: string, path: string): Promise<string>

@@ -1,6 +1,7 @@
 /** One outbox on one file, with the whole surface as methods. The module-level functions use one of these per process. */
 import type {
   Attempt,
+  Backup,
   By,
   Changed,
   DestinationConfig,
@@ -21,6 +22,7 @@ import { changes } from './changes.js'
 import type { StatusListener } from './bind.js'
 import { checkHl7 } from './check.js'
 import type { NativeOutbox } from './native.js'
+import type { LaidOut } from './tools.js'
 
 /** Less than the 1.6 s that PM2 waits between SIGINT and SIGKILL. */
 const STOP_TIMEOUT_MS = 1_400
@@ -149,6 +151,22 @@ export class Outbox {
         if (name !== 'destination' && name !== 'tags') throw check.wrong(`getStats cannot be filtered by \`${name}\``)
       }
       return parse<Stats>(await this.#native.stats(check.filter(filter)))
+    })
+  }
+
+  backupOutbox(path: string, options: { replace?: boolean } = {}): Promise<Backup> {
+    return ask(async () => parse<Backup>(await this.#native.backup(check.text(path, 'path'), check.replaces(options))))
+  }
+
+  /** @internal A page with lanes, for an export. */
+  laidOut(filter: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' }): Promise<Page<LaidOut>> {
+    return ask(async () => parse<Page<LaidOut>>(await this.#native.laidOut(check.filter(filter))))
+  }
+
+  /** @internal Puts on record who copies these messages out; before they are. */
+  exported(ids: string[], by: By): Promise<void> {
+    return ask(async () => {
+      await this.#command('export', { ids }, check.by(by))
     })
   }
 

@@ -35,11 +35,11 @@ function open(configJson: string | undefined): Outbox {
   return outbox
 }
 
-/** The open outbox, started from the environment by the first call. */
+/** The open outbox, started from the environment by the first call. After a start that failed, that start again: never another file. */
 function current(): Outbox {
   if (state.outbox !== undefined) return state.outbox
   if (state.stopped) throw new Hl7OutboxError('ERR_STOPPED', 'the outbox was stopped', { hint: 'Call startOutbox() to open it again.' })
-  return open(undefined)
+  return open(state.configJson)
 }
 
 /** Calls a method; a failure to start becomes the rejection, and the call stays in its turn while the file is being opened. */
@@ -119,6 +119,7 @@ export const getAnswer = method('getAnswer')
 export const listMessages = method('listMessages')
 export const getStats = method('getStats')
 export const getHealth = method('getHealth')
+export const backupOutbox = method('backupOutbox')
 export const retryMessages = method('retryMessages')
 export const cancelMessages = method('cancelMessages')
 export const holdMessages = method('holdMessages')

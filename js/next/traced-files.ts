@@ -15,6 +15,8 @@ export function tracedFiles(directory: string = process.cwd(), packageRoot: stri
   const globs: string[] = []
   for (const folder of folders) {
     globs.push(`${folder}/package.json`, `${folder}/*.js`, `${folder}/*.mjs`, `${folder}/*.node`, `${folder}/dist/**/*.js`, `${folder}/dist/**/*.css`)
+    // What the command line uses comes inside the package, so that a worker runs beside a standalone server.
+    globs.push(`${folder}/node_modules/commander/package.json`, `${folder}/node_modules/commander/*.js`, `${folder}/node_modules/commander/lib/*.js`)
     // The packages with the binaries for one platform each lie beside it.
     if (basename(dirname(folder)) === 'node_modules') globs.push(`${dirname(folder)}/hl7-outbox-*/*`)
   }

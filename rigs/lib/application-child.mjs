@@ -1,5 +1,6 @@
 // The application itself: enqueues for some patients, repeats what was refused with the same bytes, and says what it does.
 //   load: { lanes: [patient, …], burst, pauseMs, most }  calls at once per patient, pause between bursts, most messages
+//   load.isTrusting: a planted fault: takes every rejection for a success
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
@@ -26,6 +27,7 @@ function say(...words) {
 }
 
 let isQuiet = load === undefined
+let isResting = false
 let number = 0
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -40,6 +42,7 @@ async function store(patient) {
       const { id } = await door.enqueueHl7(text)
       return say('resolved', control, id, now())
     } catch (error) {
+      if (load.isTrusting) return say('resolved', control, '', now())
       say('rejected', control, error.code, now())
       if (error.code === 'ERR_STOPPED') return
       await pause(20)
@@ -49,7 +52,7 @@ async function store(patient) {
 
 async function lane(patient) {
   while (!isQuiet && number < (load.most ?? Infinity)) {
-    await Promise.all(Array.from({ length: 1 + Math.floor(Math.random() * (load.burst ?? 3)) }, () => store(patient)))
+    if (!isResting) await Promise.all(Array.from({ length: 1 + Math.floor(Math.random() * (load.burst ?? 3)) }, () => store(patient)))
     await pause(Math.random() * (load.pauseMs ?? 5))
   }
 }
@@ -71,7 +74,10 @@ createInterface({ input: process.stdin }).on('line', async (line) => {
   const [, n, method, args] = JSON.parse(line)
   let answer
   try {
-    if (method === 'quiet') {
+    if (method === 'rest') {
+      isResting = args[0]
+      answer = {}
+    } else if (method === 'quiet') {
       isQuiet = true
       await working
       answer = {}

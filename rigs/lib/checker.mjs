@@ -4,7 +4,8 @@
  * @param calls what applications called (Journal.calls)
  * @param arrivals what the receiver got (receiver.arrivals), everything delivered by now
  * @param states control id -> `{ status, possibleDuplicate }` as the door says at the end; null if it was not asked
- * @param events times at which a sender died, a connection broke or an answer was withheld: each may repeat one message of a lane
+ * @param events times, or spans `[from, to]`, in which a sender died, a connection broke, an answer was withheld or its outcome could
+ *   not be stored: each may repeat one message of a lane
  * Answers `{ figures, violations }`.
  */
 export function check({ calls, arrivals, states = null, events = [] }) {
@@ -54,7 +55,10 @@ function checkLane(lane, arrivals, { calls, states, events, violations }) {
     if (known !== undefined) {
       repeats += 1
       if (known.rank < newest) violations.push(`old after new: ${arrival.control} of ${lane} arrived again after later ones`)
-      const event = events.findIndex((at, index) => at >= known.at && at <= arrival.at && !answered.has(index))
+      const event = events.findIndex((each, index) => {
+        const [from, to] = typeof each === 'number' ? [each, each] : each
+        return to >= known.at && from <= arrival.at && !answered.has(index)
+      })
       if (event === -1) violations.push(`${arrival.control} of ${lane} arrived again without a cause`)
       else answered.add(event)
       if (states !== null && states.get(arrival.control)?.possibleDuplicate !== true) violations.push(`${arrival.control} arrived again and is not marked`)

@@ -93,6 +93,7 @@ pub fn prepare(
     clock: &dyn Clock,
     requests: Vec<EnqueueRequest>,
 ) -> Result<Vec<NewMessage>, OutboxError> {
+    crate::fault!("enqueue-prepare", crate::faults::refused);
     let several = requests.len() > 1;
     if requests.len() > BATCH_MAX {
         return Err(option(&format!("the batch has {} messages; at most {BATCH_MAX} fit", requests.len())));

@@ -91,6 +91,16 @@ codes! {
         "Install at least the version that the message names.";
     ERR_FILE_DAMAGED, Host, false, "The file is damaged. It was not changed.",
         "Stop the application, keep a copy of the file with its -wal companion, and restore a backup.";
+    ERR_IN_USE, Host, true, "A process has the outbox open, or it is open here. Nothing was changed.",
+        "Stop the processes that use the outbox (the message names them if it can), then repeat the command.";
+    ERR_BACKUP_EXISTS, Caller, false, "The name for the backup is taken. Nothing was written.",
+        "Choose another name, or allow that the file is replaced (`replace: true`, `--force`).";
+    ERR_BACKUP_FAILED, Host, true, "The backup could not be made, or did not pass its check. Nothing was left under its name, and the outbox goes on.",
+        "See the message: make room or set the directory's rights; if the copy did not pass its check, run `hl7-outbox doctor --full`.";
+    ERR_BACKUP_UNFIT, Caller, false, "The file is no sound backup that could be put in the outbox's place. Nothing was changed.",
+        "Restore another backup; `hl7-outbox doctor --full --path BACKUP` says more about this one.";
+    ERR_RESTORE_UNFINISHED, Host, false, "A restore of this outbox began and did not end. Its file may be missing, so nobody may open it.",
+        "Run `hl7-outbox restore` again, with the same backup or another one.";
     ERR_OPTION, Caller, false, "An argument or option has the wrong type or value; the message names it.",
         "Correct the named argument. Nothing was stored.";
     ERR_MESSAGE_ID, Caller, false, "The message id is not one that enqueueHl7 gave.", "Pass the `id` of an Enqueued or a Message.";

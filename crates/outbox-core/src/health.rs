@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
-use crate::config::Settings;
+use crate::config::{Fingerprint, Settings};
 use crate::dispatch::election::Leader;
 use crate::state::State;
 use crate::status::{
@@ -26,6 +26,8 @@ const DISK_LOW_BYTES: u64 = 256 << 20;
 pub struct Facts<'a> {
     /// What is in force in this process.
     pub settings: &'a Settings,
+    /// What this process would send with.
+    pub fingerprint: Fingerprint,
     /// The file.
     pub info: StoreInfo,
     /// What the file remembers of destinations.
@@ -93,6 +95,7 @@ pub fn assess(facts: &Facts<'_>) -> Health {
             "Correct it with configureDestination, or take it back with resetDestination.",
         );
     }
+    compare(facts, &mut problems);
     if facts.info.disk_free_bytes < DISK_LOW_BYTES {
         problems.degraded(
             "disk-low",
@@ -112,6 +115,23 @@ pub fn assess(facts: &Facts<'_>) -> Health {
     }
     let destinations = destinations(facts, &mut problems);
     Health { status: problems.status(), problems: problems.list, dispatcher, destinations, file: file(facts) }
+}
+
+/// Whether the dispatcher, another process, would send otherwise than this one.
+fn compare(facts: &Facts<'_>, problems: &mut Problems) {
+    let Some(leader) = facts.leader.as_ref().filter(|_| !facts.leads) else { return };
+    let Some(theirs) = facts.info.configuration.as_deref().and_then(|text| serde_json::from_str(text).ok()) else {
+        return;
+    };
+    let names = facts.fingerprint.differences(&theirs);
+    if names.is_empty() {
+        return;
+    }
+    problems.degraded(
+        "configuration-differs",
+        format!("the dispatcher (process {}) has another configuration of `{}` than this process", leader.pid, names.join("`, `")),
+        "Normal while a rolling reload goes on. Otherwise give all processes of the file the same configuration and restart them.",
+    );
 }
 
 fn file(facts: &Facts<'_>) -> FileHealth {
@@ -271,6 +291,7 @@ mod tests {
         let (leader, trouble) = (None, None);
         assess(&Facts {
             settings: &settings,
+            fingerprint: settings.fingerprint(),
             info,
             records: &[],
             leader,

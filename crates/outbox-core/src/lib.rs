@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod faults;
 pub mod health;
 mod live;
 pub mod outbox;

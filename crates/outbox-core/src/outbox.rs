@@ -18,7 +18,7 @@ use crate::health::{self, Facts};
 use crate::live::Live;
 use crate::message::MessageId;
 use crate::status::{AttemptView, Changed, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
-use crate::store::{Admitted, By, Command, DestinationRecord, Done, MessageRef, Store, wait};
+use crate::store::{Admitted, By, Command, DestinationRecord, Done, LaidOut, MessageRef, Store, wait};
 use crate::transport::Transport;
 
 /// How a transport is made for a destination; fails when its certificates cannot be used.
@@ -54,6 +54,7 @@ impl Outbox {
     /// Checks that every destination can be set up, then stands for the lead unless configured not to.
     pub fn start(parts: OutboxParts) -> Result<Self, OutboxError> {
         let OutboxParts { settings, store, election, clock, runtime, connect } = parts;
+        crate::fault!("outbox-start", crate::faults::refused);
         let live = Arc::new(Live::new(settings));
         // What persons changed holds from the first message on.
         live.follow(wait(|done| store.patches(done))?, |destination| connect(destination).map(drop));
@@ -69,6 +70,7 @@ impl Outbox {
             destinations,
             stands: live.base().dispatch,
             follow: follower(&live, &connect, &store),
+            configuration: serde_json::to_string(&live.base().fingerprint()).unwrap_or_default(),
         })?;
         Ok(Self { live, connect, store, election, clock, dispatcher: Mutex::new(Some(Arc::new(dispatcher))) })
     }
@@ -88,6 +90,7 @@ impl Outbox {
         self.store.enqueue(
             Box::new(move || enqueue::prepare(&settings, clock.as_ref(), requests)),
             Box::new(move |result| {
+                crate::fault!("enqueue-callback");
                 if let (Ok(admitted), Some(dispatcher)) = (&result, &dispatcher) {
                     for one in admitted.iter().filter(|one| !one.duplicate) {
                         dispatcher.committed(&one.destination);
@@ -240,6 +243,11 @@ impl Outbox {
         );
     }
 
+    /// A page of messages with what it takes to hand them over elsewhere. Why one waits is not filled in.
+    pub fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>) {
+        self.store.laid_out(request, done);
+    }
+
     /// Fills in what the store cannot know: whether a destination is configured, resting or paused, and who dispatches.
     fn completer(&self) -> impl FnOnce(Vec<MessageView>, Done<Vec<MessageView>>) + Send + 'static {
         let (settings, store, election) = (self.live.present(), Arc::clone(&self.store), Arc::clone(&self.election));
@@ -284,12 +292,17 @@ impl Outbox {
         let dispatcher = self.dispatcher();
         let (store, settings, refused) = (Arc::clone(&self.store), self.live.present(), self.live.refused());
         let (election, clock) = (Arc::clone(&self.election), Arc::clone(&self.clock));
+        let base = Arc::clone(self.live.base());
         self.store.info(Box::new(move |info| match info {
             Err(error) => done(Err(error)),
             Ok(info) => store.destinations(Box::new(move |records: Result<Vec<DestinationRecord>, _>| {
+                crate::fault!("health-assess");
+                // Of a store that has failed, that is what there is to say.
+                let records = if info.failed.is_some() { Ok(records.unwrap_or_default()) } else { records };
                 done(records.map(|records| {
                     health::assess(&Facts {
                         settings: &settings,
+                        fingerprint: base.fingerprint(),
                         info,
                         records: &records,
                         leader: election.leader(),
@@ -310,12 +323,14 @@ impl Outbox {
     /// Claims nothing more, waits at most `timeout` for attempts in flight, and frees the lead. Messages are still taken.
     /// Answers whether every attempt ended. Blocks: never call it on a JS thread.
     pub fn drain(&self, timeout: Duration) -> bool {
+        crate::fault!("stop-drain");
         let dispatcher = self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner).take();
         dispatcher.is_none_or(|dispatcher| dispatcher.stop(timeout))
     }
 
     /// Commits what was accepted and closes the store. Blocks likewise.
     pub fn close(&self, timeout: Duration) {
+        crate::fault!("stop-close");
         self.store.close(timeout.max(CLOSE_MIN));
     }
 

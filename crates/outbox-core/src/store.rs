@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::acknowledgement::Outcome;
 use crate::clock::Timestamp;
 use crate::error::OutboxError;
@@ -221,6 +223,11 @@ pub enum Command {
         /// The attempt whose answer is looked at; `None` for the message itself.
         attempt: Option<u32>,
     },
+    /// Somebody copies messages out: nothing changes, but each of them is on record.
+    Export {
+        /// The messages.
+        ids: Vec<MessageId>,
+    },
     /// Takes a pause back.
     Resume {
         /// Its name.
@@ -240,6 +247,21 @@ pub enum MessageRef {
         /// The destination.
         destination: String,
     },
+}
+
+/// A message with its place in its lane.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaidOut {
+    /// As callers see it.
+    #[serde(flatten)]
+    pub view: MessageView,
+    /// Messages with the same word must keep their order; `None` for no order. A keyed hash: it says nothing of the patient.
+    pub lane: Option<String>,
+    /// The order within the lane, lowest first.
+    pub position: i64,
+    /// Whether its bytes are still those that were stored.
+    pub is_whole: bool,
 }
 
 /// What the file remembers of a destination.
@@ -276,6 +298,8 @@ pub struct StoreInfo {
     pub engine_version: String,
     /// Version of the schema.
     pub schema: u32,
+    /// What the latest dispatcher would send with ([`Store::note_configuration`]).
+    pub configuration: Option<String>,
     /// Why the store takes nothing more, once it has failed.
     pub failed: Option<String>,
 }
@@ -305,6 +329,9 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers what the dispatcher sees of a destination, for other processes to show.
     fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>);
 
+    /// Remembers what the dispatcher is configured with, for other processes to compare.
+    fn note_configuration(&self, configuration: String, done: Done<()>);
+
     /// One message.
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>);
     /// The bytes of a message.
@@ -315,6 +342,8 @@ pub trait Store: Send + Sync + 'static {
     fn answer(&self, id: MessageId, attempt: u32, done: Done<Option<Vec<u8>>>);
     /// A page of messages by key, never by offset.
     fn list(&self, request: ListRequest, done: Done<Page<MessageView>>);
+    /// A page of messages with what it takes to hand them over elsewhere.
+    fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>);
     /// Figures.
     fn stats(&self, filter: MessageFilter, done: Done<Stats>);
     /// What persons changed of destinations' configurations, as JSON by name.

@@ -165,6 +165,13 @@ struct OfMessage {
     attempt: Option<u32>,
 }
 
+/// `{ ids }`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfMessages {
+    ids: Vec<String>,
+}
+
 /// A command by its name, with its argument as JSON.
 pub(crate) fn command(name: &str, argument: &str, allow_overtaken: bool) -> Result<Command, OutboxError> {
     let destination = || parse::<OfDestination>(argument).map(|of| of.destination);
@@ -180,6 +187,10 @@ pub(crate) fn command(name: &str, argument: &str, allow_overtaken: bool) -> Resu
         "reveal" => {
             let of: OfMessage = parse(argument)?;
             Command::Reveal { id: id(&of.id)?, attempt: of.attempt }
+        }
+        "export" => {
+            let of: OfMessages = parse(argument)?;
+            Command::Export { ids: of.ids.iter().map(|text| id(text)).collect::<Result<_, _>>()? }
         }
         _ => return Err(OutboxError::new(code::ERR_OPTION, "no such command")),
     })

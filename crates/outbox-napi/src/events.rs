@@ -41,6 +41,7 @@ impl Observer for Listeners {
     }
 
     fn hear(&self, changes: Vec<StatusChange>) {
+        outbox_core::fault!("event-hear");
         let Ok(json) = serde_json::to_string(&changes) else { return };
         for (handle, port) in self.ports.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             port.tell(*handle, json.clone());

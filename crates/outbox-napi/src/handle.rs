@@ -4,6 +4,7 @@
 //! calls holds through a lazy start too, and nothing waits on the JS thread.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -59,7 +60,8 @@ pub(crate) struct Source {
 /// The configuration file that is read when it exists and nothing else is given.
 const CONFIG_FILE: &str = "hl7-outbox.config.json";
 
-fn settings(source: Source) -> Result<Settings, OutboxError> {
+/// The configuration in force.
+pub(crate) fn settings(source: Source) -> Result<Settings, OutboxError> {
     let environment = Environment::new(source.environment);
     let config = match source.json {
         Some(json) => config::read(&json, "the configuration")?,
@@ -98,10 +100,15 @@ impl Handle {
         let started = std::thread::Builder::new().name(String::from("hl7-open")).spawn(move || {
             // First, so that calls do not wait for ever on a disk that never answers.
             opening.watch_overdue();
-            let opened = settings(source).and_then(|settings| {
-                log::begin(settings.log_level);
-                registry::open(settings)
-            });
+            // Whoever waits must hear of it, also when this thread fails.
+            let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                outbox_core::fault!("open-thread");
+                settings(source).and_then(|settings| {
+                    log::begin(settings.log_level);
+                    registry::open(settings)
+                })
+            }));
+            let opened = opened.unwrap_or_else(|_| Err(OutboxError::plain(code::ERR_PANIC)));
             opening.opened(opened);
         });
         if let Err(error) = started {
@@ -127,7 +134,11 @@ impl Handle {
         let mut state = self.state();
         let State::Opening(jobs) = std::mem::replace(&mut *state, State::Closed) else { return };
         for job in jobs {
-            job(opened.as_ref().map_err(Clone::clone));
+            // One call's panic is not the next one's; its own promise is rejected.
+            let job = AssertUnwindSafe(|| job(opened.as_ref().map_err(Clone::clone)));
+            if std::panic::catch_unwind(job).is_err() {
+                tracing::error!("a panic in a call that waited for the file");
+            }
         }
         *state = match opened {
             Ok(open) => State::Open(open),
@@ -147,6 +158,7 @@ impl Handle {
 
     /// Reserves room for bytes on their way to the disk.
     pub(crate) fn take_in(self: &Arc<Self>, bytes: usize) -> Result<Intake, OutboxError> {
+        outbox_core::fault!("enqueue-intake", |_| Err(OutboxError::plain(code::ERR_INTAKE_FULL)));
         let max = self.intake_max.load(Ordering::Relaxed);
         let before = self.intake_bytes.fetch_add(bytes, Ordering::Relaxed);
         let intake = Intake { handle: Arc::clone(self), bytes };
@@ -174,12 +186,14 @@ impl Handle {
                     () = tokio::time::sleep(OVERDUE_EVERY) => {}
                 }
                 let Some(handle) = handle.upgrade() else { return };
-                handle.reject_overdue();
+                // Looked at again whatever becomes of this look: it is the end of every wait.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| handle.reject_overdue()));
             }
         });
     }
 
     fn reject_overdue(&self) {
+        outbox_core::fault!("overdue-look");
         let timeout = Duration::from_millis(self.enqueue_timeout_ms.load(Ordering::Relaxed));
         let now = Instant::now();
         loop {

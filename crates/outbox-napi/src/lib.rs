@@ -5,6 +5,7 @@
 //! - `check`: the one call that answers at once;
 //! - `port`: promises settled in batches;
 //! - `handle` and `registry`: what is open, and for whom;
+//! - `tools`: what an operator does to the file as a whole;
 //! - `runtime`, `events`, `log`: what the process has one of.
 
 #![cfg_attr(test, allow(dead_code, reason = "exports are registered in a real build only"))]
@@ -20,6 +21,14 @@ mod receiver;
 mod registry;
 mod runtime;
 mod settle;
+mod tools;
+
+/// Says what is to happen at a point; the rigs' way at run time (`outbox_core::faults`).
+#[cfg(feature = "faults")]
+#[napi_derive::napi(catch_unwind)]
+pub fn set_fault(name: String, actions: String) -> bool {
+    outbox_core::faults::set(&name, &actions).is_ok()
+}
 
 /// Every error code with its fault, whether to retry, meaning and remedy, as JSON; docs/errors.md is made from it.
 #[napi_derive::napi(catch_unwind)]

@@ -1,7 +1,7 @@
 //! The exports over one outbox: convert, call, convert.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::handle::{Handle, Source};
 use crate::port::{self, ErrorArguments, EventArguments, Ticket};
 use crate::registry::Open;
 use crate::settle::Settlement;
+use crate::tools;
 
 /// Binds the facade of this environment: what makes its errors, and what hears events.
 #[napi(
@@ -172,6 +173,29 @@ impl NativeOutbox {
         )
     }
 
+    /// A page of messages with lane and position; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn laid_out<'env>(&self, env: &'env Env, request: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::list(&request), done, |request, done| open.outbox.laid_out(request, done)),
+            |page| Settlement::json(&page),
+        )
+    }
+
+    /// Copies the file; JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn backup<'env>(&self, env: &'env Env, to: String, replace: bool) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                let path = open.outbox.path().clone();
+                tools::apart(done, move || outbox_sqlite::backup(&path, Path::new(&to), replace));
+            },
+            |backup| Settlement::json(&backup),
+        )
+    }
+
     /// Figures; JSON in, JSON out.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn stats<'env>(&self, env: &'env Env, filter: String) -> Result<PromiseRaw<'env, ()>> {
@@ -317,10 +341,12 @@ impl NativeOutbox {
     pub fn close<'env>(&self, env: &'env Env, timeout_ms: f64) -> Result<PromiseRaw<'env, ()>> {
         let (ticket, promise) = port::promise(env)?;
         let readings = Arc::clone(&self.readings);
-        self.handle.close(Duration::from_secs_f64((timeout_ms / 1_000.0).clamp(0.0, 3_600.0)), move |drained| {
-            // A loop that nobody goes on with would keep its names for as long as the process lives.
-            readings.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            ticket.settle(Ok(Settlement::Truth(drained)));
+        settled_by_its_ticket(|| {
+            self.handle.close(Duration::from_secs_f64((timeout_ms / 1_000.0).clamp(0.0, 3_600.0)), move |drained| {
+                // A loop that nobody goes on with would keep its names for as long as the process lives.
+                readings.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                ticket.settle(Ok(Settlement::Truth(drained)));
+            });
         });
         Ok(promise)
     }
@@ -345,9 +371,11 @@ impl NativeOutbox {
         let done: Done<T> = Box::new(move |result| {
             ticket.settle(result.map(convert));
         });
-        self.handle.with(move |open| match open {
-            Ok(open) => operation(open, done),
-            Err(error) => done(Err(error)),
+        settled_by_its_ticket(|| {
+            self.handle.with(move |open| match open {
+                Ok(open) => operation(open, done),
+                Err(error) => done(Err(error)),
+            });
         });
         Ok(promise)
     }
@@ -360,25 +388,35 @@ impl NativeOutbox {
         convert: impl FnOnce(Vec<outbox_core::store::Admitted>) -> Settlement + Send + 'static,
     ) -> Result<PromiseRaw<'env, ()>> {
         let (ticket, promise) = port::promise(env)?;
-        let bytes = requests.iter().map(|request| request.message.len()).sum();
-        let intake = match self.handle.take_in(bytes) {
-            Ok(intake) => intake,
-            Err(error) => {
-                ticket.settle(Err(error));
-                return Ok(promise);
-            }
-        };
-        let ticket: Arc<Ticket> = Arc::new(ticket);
-        self.handle.limit(&ticket);
-        let done: Done<_> = Box::new(move |result| {
-            drop(intake);
-            ticket.settle(result.map(convert));
-        });
-        self.handle.with(move |open| match open {
-            Ok(open) => open.outbox.enqueue(requests, done),
-            Err(error) => done(Err(error)),
+        settled_by_its_ticket(|| {
+            let bytes = requests.iter().map(|request| request.message.len()).sum();
+            let intake = match self.handle.take_in(bytes) {
+                Ok(intake) => intake,
+                Err(error) => {
+                    ticket.settle(Err(error));
+                    return;
+                }
+            };
+            let ticket: Arc<Ticket> = Arc::new(ticket);
+            self.handle.limit(&ticket);
+            let done: Done<_> = Box::new(move |result| {
+                drop(intake);
+                ticket.settle(result.map(convert));
+            });
+            self.handle.with(move |open| match open {
+                Ok(open) => open.outbox.enqueue(requests, done),
+                Err(error) => done(Err(error)),
+            });
         });
         Ok(promise)
+    }
+}
+
+/// Runs what follows the making of a promise. A panic drops the ticket, and that rejects the promise: the caller has one answer,
+/// and no second promise is left that nobody hears the rejection of.
+fn settled_by_its_ticket(call: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+        tracing::error!("a panic in a call");
     }
 }
 

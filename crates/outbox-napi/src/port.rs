@@ -15,6 +15,7 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::panic::AssertUnwindSafe;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,6 +106,11 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Settles the promise, unless that was done before. Answers whether it was done now.
     pub(crate) fn settle(&self, result: std::result::Result<Settlement, OutboxError>) -> bool {
+        outbox_core::fault!("port-push");
+        self.give(result)
+    }
+
+    fn give(&self, result: std::result::Result<Settlement, OutboxError>) -> bool {
         let deferred = self.deferred.swap(0, Ordering::AcqRel);
         if deferred != 0 {
             self.port.push(Item::Promise(deferred, result));
@@ -115,12 +121,13 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.settle(Err(OutboxError::plain(code::ERR_PANIC)));
+        self.give(Err(OutboxError::plain(code::ERR_PANIC)));
     }
 }
 
 /// A new promise and the right to settle it.
 pub(crate) fn promise<T: FromNapiValue>(env: &Env) -> Result<(Ticket, PromiseRaw<'_, T>)> {
+    outbox_core::fault!("port-promise");
     let port = with_state(env, |state| {
         state.pending += 1;
         if state.pending == 1
@@ -236,7 +243,8 @@ unsafe extern "C" fn call_js(env: sys::napi_env, _: sys::napi_value, context: *m
                 settled += 1;
                 settle(&env, deferred as sys::napi_deferred, result);
             }
-            Item::Event(outbox, json) => event(&env, outbox, json),
+            // A panic must not unwind into Node.js, which it would end.
+            Item::Event(outbox, json) => drop(std::panic::catch_unwind(AssertUnwindSafe(|| event(&env, outbox, json)))),
         }
     }
     STATE.with_borrow_mut(|state| {
@@ -260,12 +268,28 @@ fn settle(env: &Env, deferred: sys::napi_deferred, result: std::result::Result<S
     // holding all its values at once; `deferred` is used here and never again.
     unsafe {
         sys::napi_open_handle_scope(env.raw(), &raw mut scope);
-        match result.and_then(|settlement| settlement.into_js(env).map_err(|_| OutboxError::plain(code::ERR_PANIC))) {
+        match converted(env, result) {
             Ok(value) => sys::napi_resolve_deferred(env.raw(), deferred, value),
-            Err(error) => sys::napi_reject_deferred(env.raw(), deferred, error_value(env, &error)),
+            Err(value) => sys::napi_reject_deferred(env.raw(), deferred, value),
         };
         sys::napi_close_handle_scope(env.raw(), scope);
     }
+}
+
+/// What the promise is settled with. A panic must not unwind into Node.js, which it would end; it rejects the promise instead.
+fn converted(
+    env: &Env,
+    result: std::result::Result<Settlement, OutboxError>,
+) -> std::result::Result<sys::napi_value, sys::napi_value> {
+    let panicked = || OutboxError::plain(code::ERR_PANIC);
+    let value = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        outbox_core::fault!("port-settle");
+        result.and_then(|settlement| settlement.into_js(env).map_err(|_| panicked()))
+    }));
+    value.unwrap_or_else(|_| Err(panicked())).map_err(|error| {
+        let made = std::panic::catch_unwind(AssertUnwindSafe(|| error_value(env, &error)));
+        made.unwrap_or_else(|_| crate::settle::plain_error(env, &error))
+    })
 }
 
 /// An instance of the facade's error class; a plain `Error` with a code if the facade is not bound.
@@ -286,6 +310,7 @@ fn error_value(env: &Env, error: &OutboxError) -> sys::napi_value {
 }
 
 fn event(env: &Env, outbox: u32, json: String) {
+    outbox_core::fault!("port-event");
     let listener = STATE.with_borrow(|state| state.as_ref()?.on_event.as_ref()?.borrow_back(env).ok());
     // The facade's listener catches what its own listeners throw.
     if let Some(listener) = listener {

@@ -34,6 +34,7 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::def
 
 /// Opens the file, or shares it with who has it open with the same settings. Blocks.
 pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
+    outbox_core::fault!("registry-open", outbox_core::faults::refused);
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(entry) = all.get_mut(&key(&settings.path)) {
         if *entry.open.outbox.settings() != settings {
@@ -81,11 +82,26 @@ pub(crate) fn close(open: &Arc<Open>, timeout: Duration, shut: impl FnOnce()) ->
         shut();
         return true;
     }
-    let drained = open.outbox.drain(timeout);
+    let drained = caught(|| {
+        outbox_core::fault!("close-thread");
+        open.outbox.drain(timeout)
+    });
     shut();
-    open.outbox.close(timeout.saturating_sub(began.elapsed()));
+    let closed = caught(|| {
+        outbox_core::fault!("registry-close");
+        open.outbox.close(timeout.saturating_sub(began.elapsed()));
+    });
     all.remove(&key);
-    drained
+    closed.and(drained).unwrap_or(false)
+}
+
+/// A panic must not keep the other steps of a close from their turn: who closed may open again.
+fn caught<T>(step: impl FnOnce() -> T) -> Option<T> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
+    if done.is_err() {
+        tracing::error!("a panic while the outbox was closed; everything accepted is on disk all the same");
+    }
+    done.ok()
 }
 
 /// Two spellings of one path are one file.

@@ -25,6 +25,7 @@ const _: () = assert!(rusqlite::ffi::SQLITE_VERSION_NUMBER >= ENGINE_MIN, "the b
 
 /// A connection that may write. Durability is not an option: `synchronous=FULL` is the promise.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Failure> {
+    outbox_core::fault!("connection-open", Failure::planted);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
     let mut connection = Connection::open_with_flags(path, flags)?;

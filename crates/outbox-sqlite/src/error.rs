@@ -26,6 +26,20 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
+    /// What a fault asks for: the disk's failure, or another of SQLite's.
+    #[cfg(feature = "faults")]
+    pub(crate) fn planted<T>(way: &str) -> Result<T, Self> {
+        let code = match way {
+            "busy" => rusqlite::ffi::SQLITE_BUSY,
+            "full" => rusqlite::ffi::SQLITE_FULL,
+            "damaged" => rusqlite::ffi::SQLITE_CORRUPT,
+            "constraint" => rusqlite::ffi::SQLITE_CONSTRAINT,
+            "refused" => return outbox_core::faults::refused(way).map_err(Self::Refused),
+            _ => rusqlite::ffi::SQLITE_IOERR,
+        };
+        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into())
+    }
+
     /// As callers see it.
     pub(crate) fn into_error(self) -> OutboxError {
         match self {

@@ -10,7 +10,7 @@ use crate::connection::open_writer;
 use crate::digest::Digests;
 use crate::error::Failure;
 use crate::schema;
-use crate::write::{Checkpointer, reserve};
+use crate::write::{Checkpointer, prove, reserve};
 
 /// The first opening of a file races with that of other processes; it is tried again this long.
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const OPEN_STEP: Duration = Duration::from_millis(20);
 /// The writer's connection with what belongs to it.
 pub(crate) struct OpenFile {
     /// Before the connection, which must be the last to be closed.
-    checkpointer: Checkpointer,
+    pub(crate) checkpointer: Checkpointer,
     pub(crate) connection: Connection,
     pub(crate) digests: Digests,
 }
@@ -44,9 +44,12 @@ impl OpenFile {
     /// Opens the file after a failure of the disk: what it holds is read through first. What SQLite and the system kept in
     /// memory of it is not trusted, so every connection of this process must be closed before.
     pub(crate) fn reopen(path: &Path) -> Result<Self, OutboxError> {
+        outbox_core::fault!("store-reopen", outbox_core::faults::refused);
         let check = || -> Result<String, Failure> {
             let connection = open_writer(path)?;
-            Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)
+            let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            prove(&connection)?;
+            Ok(found)
         };
         if check().map_err(Failure::into_error)? != "ok" {
             return Err(OutboxError::plain(code::ERR_FILE_DAMAGED));

@@ -4,8 +4,11 @@
 //! - `write`: one thread, group commit, an operation a file;
 //! - `read`: a pool of connections, a question a function;
 //! - `schema`: what a file must be, and its migrations;
-//! - [`FileElection`]: who dispatches, by the operating system's file lock.
+//! - [`FileElection`]: who dispatches, by the operating system's file lock;
+//! - [`backup`], [`restore`] and [`inspect`]: the operator's hand on the file as a whole.
 
+mod backup;
+mod companion;
 mod connection;
 mod cursor;
 mod digest;
@@ -13,13 +16,20 @@ mod error;
 mod file;
 mod filter;
 mod identity;
+mod inspect;
 mod lock;
+mod part;
 mod path;
 mod read;
+mod restore;
 mod schema;
+mod sealed;
 mod store;
 mod watch;
 mod write;
 
+pub use backup::{Backup, backup};
+pub use inspect::{Check, Inspection, inspect};
 pub use lock::FileElection;
+pub use restore::{Restored, restore};
 pub use store::{SqliteStore, StoreOptions};

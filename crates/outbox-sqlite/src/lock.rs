@@ -43,16 +43,8 @@ impl FileElection {
         };
         Self { lock: beside(".lock"), beat: beside(".dispatcher"), outbox: path.to_owned(), own: Arc::default() }
     }
-}
 
-impl Election for FileElection {
-    fn try_lead(&self, now: Timestamp) -> Result<Option<Box<dyn Leadership>>, OutboxError> {
-        let lock = open(&self.lock)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-            Err(std::fs::TryLockError::Error(_)) => return Err(OutboxError::plain(code::ERR_PATH_PERMISSION)),
-        }
+    fn lead(&self, lock: File, now: Timestamp) -> Result<Box<dyn Leadership>, OutboxError> {
         let beat = open(&self.beat)?;
         let leader = Leader {
             pid: std::process::id(),
@@ -62,7 +54,23 @@ impl Election for FileElection {
         };
         let mut lead = Lead { _lock: lock, beat, leader, own: Arc::clone(&self.own) };
         lead.beat(now);
-        Ok(Some(Box::new(lead)))
+        Ok(Box::new(lead))
+    }
+}
+
+impl Election for FileElection {
+    fn try_lead(&self, now: Timestamp) -> Result<Option<Box<dyn Leadership>>, OutboxError> {
+        outbox_core::fault!("lead-take", outbox_core::faults::refused);
+        let lock = open(&self.lock)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                outbox_core::plant!("plant-lead-of-the-living", { return Ok(Some(self.lead(lock, now)?)) });
+                return Ok(None);
+            }
+            Err(std::fs::TryLockError::Error(_)) => return Err(OutboxError::plain(code::ERR_PATH_PERMISSION)),
+        }
+        Ok(Some(self.lead(lock, now)?))
     }
 
     fn leader(&self) -> Option<Leader> {
@@ -82,6 +90,7 @@ impl Election for FileElection {
     }
 
     fn try_read_as(&self, consumer: &str) -> Result<Option<Reading>, OutboxError> {
+        outbox_core::fault!("consumer-take", outbox_core::faults::refused);
         let lock = open(&consumer_lock(&self.outbox, consumer))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Box::new(lock))),

@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 use outbox_core::error::{OutboxError, code};
 
 /// A sweep of another process may hold our lock file for a moment.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// `<path><ending>`.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// Where a file is.
+pub(crate) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Refuses links and network file systems. A file that does not exist yet is no link.
@@ -23,8 +28,7 @@ pub(crate) fn check_place(path: &Path) -> Result<(), OutboxError> {
             return Err(OutboxError::plain(code::ERR_PATH_LINK));
         }
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if is_network(directory) {
+    if is_network(directory(path)) {
         return Err(OutboxError::plain(code::ERR_PATH_NETWORK));
     }
     Ok(())
@@ -43,7 +47,7 @@ fn is_link(metadata: &fs::Metadata) -> bool {
 /// Whether the kernel says that a directory is on another machine; by the magic numbers of statfs(2): NFS, SMB, CIFS, SMB2,
 /// AFS, 9P.
 #[cfg(target_os = "linux")]
-fn is_network(directory: &Path) -> bool {
+pub(crate) fn is_network(directory: &Path) -> bool {
     const FAR: [u32; 6] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x0102_1997];
     #[expect(
         clippy::cast_possible_truncation,
@@ -56,7 +60,7 @@ fn is_network(directory: &Path) -> bool {
 
 /// A UNC path names another machine.
 #[cfg(windows)]
-fn is_network(directory: &Path) -> bool {
+pub(crate) fn is_network(directory: &Path) -> bool {
     use std::path::{Component, Prefix};
     let whole = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     matches!(
@@ -66,7 +70,7 @@ fn is_network(directory: &Path) -> bool {
 }
 
 #[cfg(not(any(target_os = "linux", windows)))]
-fn is_network(_directory: &Path) -> bool {
+pub(crate) fn is_network(_directory: &Path) -> bool {
     false
 }
 
@@ -79,6 +83,7 @@ pub(crate) struct OneCopy {
 
 impl OneCopy {
     pub(crate) fn take(outbox: &Path) -> Result<Self, OutboxError> {
+        outbox_core::fault!("store-copy-lock", outbox_core::faults::refused);
         sweep(outbox);
         let path = beside(outbox, &format!("{ENDING}{}", std::process::id()));
         let lock = open_lock(&path)?;
@@ -101,15 +106,14 @@ impl Drop for OneCopy {
     }
 }
 
-const ENDING: &str = ".process-";
+pub(crate) const ENDING: &str = ".process-";
 
 /// Removes what processes left that were killed. The lock of a living one is held.
 fn sweep(outbox: &Path) {
     let Some(name) = outbox.file_name().and_then(|name| name.to_str()) else { return };
     let prefix = format!("{name}{ENDING}");
     let own = format!("{prefix}{}", std::process::id());
-    let directory = outbox.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(directory(outbox)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_other = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name != own);
         if is_other && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {

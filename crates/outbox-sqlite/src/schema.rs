@@ -14,8 +14,8 @@ use crate::error::Failure;
 pub(crate) const APPLICATION_ID: i32 = 0x484c_374f;
 /// Where SQLite keeps the mark in a file's header.
 const APPLICATION_ID_OFFSET: usize = 68;
-const HEADER_BYTES: usize = 100;
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(crate) const HEADER_BYTES: usize = 100;
+pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Migrations by number and name, oldest first; the number is `user_version` after it.
 pub(crate) const MIGRATIONS: &[(u32, &str, &str)] = &[(1, "initial", include_str!("../migrations/0001_initial.sql"))];
@@ -58,7 +58,7 @@ pub(crate) fn check_file(path: &Path) -> Result<(), OutboxError> {
     }
 }
 
-fn is_outbox(header: &[u8]) -> bool {
+pub(crate) fn is_outbox(header: &[u8]) -> bool {
     header.len() == HEADER_BYTES
         && header.starts_with(MAGIC)
         && header[APPLICATION_ID_OFFSET..APPLICATION_ID_OFFSET + 4] == APPLICATION_ID.to_be_bytes()
@@ -83,6 +83,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     if mark == 0 {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
+    outbox_core::fault!("store-marked", Failure::planted);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     for (number, name, sql) in MIGRATIONS {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -96,13 +97,14 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
             )?;
             transaction.pragma_update(None, "user_version", number)?;
         }
+        outbox_core::fault!("store-migrate", Failure::planted);
         transaction.commit()?;
     }
     check_version(connection)
 }
 
 /// A newer version may have written the file; it says itself who may still share it.
-fn check_version(connection: &Connection) -> Result<(), Failure> {
+pub(crate) fn check_version(connection: &Connection) -> Result<(), Failure> {
     let present: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if present <= SCHEMA {
         return Ok(());

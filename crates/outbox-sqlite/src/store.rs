@@ -14,7 +14,7 @@ use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
 use outbox_core::store::{
-    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, MessageRef, Prepare, Store, StoreInfo, Turn,
+    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store, StoreInfo, Turn,
     TurnResult,
 };
 
@@ -24,6 +24,7 @@ use crate::file::{OpenFile, Room};
 use crate::identity::Place;
 use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
+use crate::restore;
 use crate::schema;
 use crate::watch::Watch;
 use crate::write::{Failed, Limits, Writer, WriterHandle};
@@ -63,6 +64,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the file. Blocks: never call it on a JS thread.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OutboxError> {
+        outbox_core::fault!("store-open", outbox_core::faults::refused);
         let open = OpenMark::set(path)?;
         let file = OpenFile::open(path)?;
         let failed = Failed::default();
@@ -77,16 +79,22 @@ impl SqliteStore {
             limits: Limits { pending: options.pending_max, wal: options.wal_max },
             failed: failed.clone(),
         };
-        let writer = WriterHandle::start(writer, failed.clone())?;
+        let writer = WriterHandle::start(writer)?;
         Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
     }
 }
 
+/// Works on files that must not be opened here meanwhile; `None` when one of them is open already. See [`OPEN`].
+pub(crate) fn unless_open<T>(paths: &[&Path], work: impl FnOnce() -> T) -> Option<T> {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    (!paths.iter().any(|path| open.contains_key(&key(path)))).then(work)
+}
+
 /// Keeps count of open files; see [`OPEN`].
-struct OpenMark(PathBuf);
+pub(crate) struct OpenMark(PathBuf);
 
 impl OpenMark {
-    fn set(path: &Path) -> Result<Self, OutboxError> {
+    pub(crate) fn set(path: &Path) -> Result<Self, OutboxError> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = open.get_mut(&key(path)) {
             opened.times += 1;
@@ -95,6 +103,7 @@ impl OpenMark {
         schema::check_directory(path)?;
         check_place(path)?;
         let only = OneCopy::take(path)?;
+        restore::refuse_unfinished(path)?;
         schema::check_file(path)?;
         // After the check the file exists, and its name can be made canonical.
         let key = key(path);
@@ -112,6 +121,18 @@ impl Drop for OpenMark {
                 open.remove(&self.0);
             }
         }
+    }
+}
+
+/// What can be said of a file without reading it.
+fn facts(path: &Path) -> StoreInfo {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    StoreInfo {
+        bytes: size(path),
+        wal_bytes: size(&beside(path, "-wal")),
+        disk_free_bytes: fs4::available_space(path).unwrap_or(u64::MAX),
+        engine_version: rusqlite::version().to_owned(),
+        ..StoreInfo::default()
     }
 }
 
@@ -148,6 +169,10 @@ impl Store for SqliteStore {
         self.writer.note_destination(name, state, reason, done);
     }
 
+    fn note_configuration(&self, configuration: String, done: Done<()>) {
+        self.writer.note_configuration(configuration, done);
+    }
+
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>) {
         self.readers.ask(move |connection| read::message(connection, &which), done);
     }
@@ -166,6 +191,10 @@ impl Store for SqliteStore {
 
     fn list(&self, request: ListRequest, done: Done<Page<MessageView>>) {
         self.readers.ask(move |connection| read::list(connection, &request), done);
+    }
+
+    fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>) {
+        self.readers.ask(move |connection| read::laid_out(connection, &request), done);
     }
 
     fn stats(&self, filter: MessageFilter, done: Done<Stats>) {
@@ -199,20 +228,24 @@ impl Store for SqliteStore {
     }
 
     fn info(&self, done: Done<StoreInfo>) {
-        let (path, failed) = (self.path.clone(), self.writer.failed());
+        let (path, failed) = (self.path.clone(), self.failed.clone());
         self.readers.ask(
-            move |connection| {
-                let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-                Ok(StoreInfo {
-                    bytes: size(&path),
-                    wal_bytes: size(&beside(&path, "-wal")),
-                    disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX),
-                    engine_version: rusqlite::version().to_owned(),
-                    schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
-                    failed,
-                })
+            |connection| {
+                outbox_core::fault!("read-info", Failure::planted);
+                let schema = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+                Ok((schema, read::configuration(connection)?))
             },
-            done,
+            Box::new(move |said: Result<(u32, Option<String>), OutboxError>| {
+                let failed = failed.why();
+                // Nobody reads a file whose disk has failed. That it has is then the answer.
+                done(match said {
+                    Err(error) if failed.is_none() => Err(error),
+                    said => {
+                        let (schema, configuration) = said.unwrap_or_default();
+                        Ok(StoreInfo { schema, configuration, failed, ..facts(&path) })
+                    }
+                });
+            }),
         );
     }
 

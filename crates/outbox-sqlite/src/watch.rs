@@ -20,6 +20,7 @@ impl Watch {
 
 impl ChangeWatch for Watch {
     fn changed(&mut self) -> Result<bool, OutboxError> {
+        outbox_core::fault!("keeper-watch", outbox_core::faults::refused);
         let version = self
             .connection
             .prepare_cached("PRAGMA data_version")

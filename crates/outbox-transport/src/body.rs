@@ -36,6 +36,7 @@ impl Body for CountedBody {
         let length = self.rest.len().min(FRAME_BYTES);
         let frame = self.rest.split_to(length);
         self.meter.take(length);
+        outbox_core::fault!("http-body-piece");
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 

@@ -48,11 +48,24 @@ impl Expiry {
         self.server.store(at.0, Ordering::Release);
     }
 
+    /// Our client certificate's.
+    pub(crate) fn client(&self) -> Option<Timestamp> {
+        known(self.client.load(Ordering::Acquire))
+    }
+
+    /// The receiver's own.
+    pub(crate) fn server(&self) -> Option<Timestamp> {
+        known(self.server.load(Ordering::Acquire))
+    }
+
     /// The first of the two.
     pub(crate) fn first(&self) -> Option<Timestamp> {
-        let first = self.client.load(Ordering::Acquire).min(self.server.load(Ordering::Acquire));
-        (first != UNKNOWN).then_some(Timestamp(first))
+        known(self.client.load(Ordering::Acquire).min(self.server.load(Ordering::Acquire)))
     }
+}
+
+fn known(at: i64) -> Option<Timestamp> {
+    (at != UNKNOWN).then_some(Timestamp(at))
 }
 
 /// The SHA-256 of a public key, as `SubjectPublicKeyInfo` (RFC 7469, 2.4).

@@ -76,12 +76,14 @@ impl Connector {
     }
 
     async fn open(&self, meter: Meter, until: Instant) -> Result<Stream, Seen> {
+        outbox_core::fault!("connect", |_| Err(Seen::NotDelivered { fault: "connect-failed" }));
         let tcp = match &self.proxy {
             None => open_tcp(&self.host, self.port, until).await?,
             Some(proxy) => proxy.connect(until).await?,
         };
         // A message is one write and must not wait for the peer's delayed ACK. Where it fails, it is only slower.
         let _ = tcp.set_nodelay(true);
+        outbox_core::fault!("connect-tls", |_| Err(Seen::NotDelivered { fault: "connect-failed" }));
         let socket = Socket::new(tcp, meter);
         match &self.tls {
             None => Ok(Stream::Plain(socket)),

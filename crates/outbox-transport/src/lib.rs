@@ -11,6 +11,7 @@
 //! | `link` | one HTTP connection, one message at a time, and its answer |
 //! | `body`, `meter`, `socket` | what is counted on the way out |
 //! | `deadline`, `fault` | how long it may take, and what a failure says about how far the message came |
+//! | `probe` | whether a destination can be reached, without a message |
 
 mod body;
 mod certificate;
@@ -23,6 +24,7 @@ mod link;
 mod meter;
 mod mllp;
 mod pool;
+mod probe;
 mod proxy;
 mod socket;
 mod tls;
@@ -34,6 +36,8 @@ use std::sync::Arc;
 use outbox_core::config::Destination;
 use outbox_core::error::OutboxError;
 use outbox_core::transport::Transport;
+
+pub use probe::{Probe, Way, probe};
 
 /// The way to a destination. Fails when its certificates, pins, headers or credentials cannot be used; the error names the
 /// key.

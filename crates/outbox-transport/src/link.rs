@@ -72,14 +72,18 @@ impl Link {
         let meter = self.meter.clone();
         let is_complete = || meter.handed() == length;
         let lost = |seen| Exchange { seen, is_complete: is_complete(), link: None };
+        outbox_core::fault!("http-first-byte", |_| lost(Seen::NotDelivered { fault: "connection-lost" }));
         let request = request.map(|bytes| CountedBody::new(bytes, meter.clone()));
         let mut answering = std::pin::pin!(self.sender.send_request(request));
         let answer = match timeout_at(deadlines.write(), self.wire.until(answering.as_mut(), &is_complete)).await {
             Ok(Some(answer)) => answer,
-            Ok(None) => match timeout_at(deadlines.first_byte(), self.wire.along(answering)).await {
-                Ok(answer) => answer,
-                Err(_) => return lost(deadlines.missed_answer()),
-            },
+            Ok(None) => {
+                outbox_core::fault!("http-last-byte", |_| lost(Seen::NoAnswer { fault: "connection-lost" }));
+                match timeout_at(deadlines.first_byte(), self.wire.along(answering)).await {
+                    Ok(answer) => answer,
+                    Err(_) => return lost(deadlines.missed_answer()),
+                }
+            }
             Err(_) => return lost(fault::timeout(is_complete())),
         };
         let answer = match answer {
@@ -87,7 +91,9 @@ impl Link {
             Err(error) => return lost(fault::of_exchange(&error, is_complete())),
         };
         let (head, body) = answer.into_parts();
+        outbox_core::fault!("http-answer-head", |_| lost(Seen::NoAnswer { fault: "connection-lost" }));
         let (body, truncated) = self.read(body, deadlines.total).await;
+        outbox_core::fault!("http-answer-read", |_| lost(Seen::NoAnswer { fault: "connection-lost" }));
         let seen = seen(&Response::from_parts(head, ()), body, truncated);
         // A link that still has an unread answer or an unwritten message in it is of no use to the next one.
         if truncated || !is_complete() {

@@ -47,6 +47,7 @@ impl<C: Idle> Pool<C> {
 
     /// The connection used last, if it is still good.
     pub(crate) fn take(&self) -> Option<C> {
+        outbox_core::fault!("pool-take");
         loop {
             let (mut link, since) = self.kept().links.pop()?;
             if since.elapsed() < self.idle && link.is_quiet() {
@@ -57,6 +58,7 @@ impl<C: Idle> Pool<C> {
 
     /// Keeps a connection for the next message.
     pub(crate) fn put(self: &Arc<Self>, link: C) {
+        outbox_core::fault!("pool-put");
         let mut kept = self.kept();
         if kept.links.len() >= self.most {
             return;

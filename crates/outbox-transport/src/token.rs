@@ -118,6 +118,7 @@ impl Tokens {
     }
 
     async fn fetch(&self, deadlines: Deadlines) -> Result<(HeaderValue, Duration), Seen> {
+        outbox_core::fault!("token-fetch", |_| Err(Seen::NotDelivered { fault: "token-server-lost" }));
         let link = match Link::open(&self.connector, deadlines.total).await {
             Ok(link) => link,
             Err(Seen::NotDelivered { .. }) => return Err(Seen::NotDelivered { fault: "token-server-unreachable" }),

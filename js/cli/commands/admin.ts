@@ -5,43 +5,64 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
+import { InvalidArgumentError } from 'commander'
+
 import { adminRoute, type Access, type Handler, type Permission } from '../../admin/index.js'
+import { command, ends, examples, Option } from '../command.js'
 import { by, withOutbox } from '../open.js'
-import { only, type CommandLine } from '../options.js'
-import { ended } from '../signals.js'
-import { EXIT, UsageError } from '../usage.js'
+import { out, outJson, words } from '../output.js'
+import { end } from '../signals.js'
+import { EXIT } from '../usage.js'
+import { whole } from '../values.js'
 
 const HOST = '127.0.0.1'
 const ALL: Permission[] = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'pause', 'reveal']
 /** A working day; then the command is started anew. */
 const SESSION_MS = 12 * 3_600_000
 
-export async function admin(line: CommandLine): Promise<number> {
-  only(line, ['port', 'actor', 'read-only'], 0)
-  const port = Number(line.values.port ?? 0)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port takes a number from 0 to 65535')
-  const { actor } = by(line.values)
-  return withOutbox(line.values, async (outbox) => {
-    const door = new Door({ actor, may: line.values['read-only'] === true ? ['view'] : ALL })
-    const routes = adminRoute({ outbox, authorize: (request) => door.access(request) })
-    const server = createServer((request, response) => {
-      serve(door, routes, request, response).catch(() => {
-        if (!response.headersSent) response.writeHead(500)
-        response.end()
-      })
-    })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(port, HOST, resolve)
-    })
-    door.host = `${HOST}:${(server.address() as AddressInfo).port}`
-    const url = `http://${door.host}/?token=${door.token}`
-    process.stdout.write(line.values.json === true ? `${JSON.stringify({ url, pid: process.pid })}\n` : `${url}\n`)
-    process.stderr.write('admin: open the address in a browser of this machine; it works once. A signal ends the page.\n')
-    await ended()
-    server.close()
-    server.closeAllConnections()
-    return EXIT.ok
-  })
+export const admin = examples(
+  command('admin')
+    .description('Serve the admin page on 127.0.0.1 until a signal ends it. It prints an address that works once, in one browser of this machine. docs/admin.md tells what the page shows.')
+    .addOption(new Option('--port <n>', 'where it listens; 0: any free port').argParser(port).default(0))
+    .option('--actor <name>', 'who commands from the page; default: the system’s user and host')
+    .option('--read-only', 'to look, not to command and not to read messages')
+    .action(
+      ends(async (options) => {
+        const { actor } = by({ actor: options.actor })
+        return withOutbox(options, async (outbox) => {
+          const door = new Door({ actor, may: options.readOnly === true ? ['view'] : ALL })
+          const routes = adminRoute({ outbox, authorize: (request) => door.access(request) })
+          const server = createServer((request, response) => {
+            serve(door, routes, request, response).catch(() => {
+              if (!response.headersSent) response.writeHead(500)
+              response.end()
+            })
+          })
+          await new Promise<void>((resolve, reject) => {
+            server.once('error', reject).listen(options.port, HOST, resolve)
+          })
+          // Before anybody is told the address, and may end it.
+          const { asked } = end()
+          door.host = `${HOST}:${(server.address() as AddressInfo).port}`
+          const url = `http://${door.host}/?token=${door.token}`
+          await (options.json === true ? outJson({ url, pid: process.pid }) : out(`${url}\n`))
+          words('admin: open the address in a browser of this machine; it works once. A signal ends the page.')
+          await asked
+          server.close()
+          server.closeAllConnections()
+          return EXIT.ok
+        })
+      }),
+    ),
+  'admin',
+  'admin --config /etc/clinic/hl7-outbox.config.json --actor fatima',
+  'admin --read-only --port 8090',
+)
+
+function port(value: string): number {
+  const number = whole(value)
+  if (number > 65_535) throw new InvalidArgumentError('It takes a number from 0 to 65535.')
+  return number
 }
 
 /** One token in the printed address, for one browser: it is given a cookie, and the token is worth nothing any more. */

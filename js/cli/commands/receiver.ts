@@ -1,48 +1,76 @@
 /** `receiver`: the stand-in receiver, for tests and demonstrations. */
 import { startReceiver } from '../../facade/index.js'
+import { ends, examples, Option, plain } from '../command.js'
 import { read } from '../open.js'
-import { only, type CommandLine, type Values } from '../options.js'
-import { ended } from '../signals.js'
+import { out, outJson } from '../output.js'
+import { end } from '../signals.js'
 import { EXIT, UsageError } from '../usage.js'
 
 const HTTP_DEFAULT = '127.0.0.1:2575'
 
-export async function receiver(line: CommandLine): Promise<number> {
-  only(line, ['http', 'mllp', 'bearer', 'behaviour', 'strict', 'keep', 'tls-cert', 'tls-key'], 0)
-  const running = await startReceiver(config(line.values))
-  const scheme = line.values['tls-cert'] === undefined ? '' : 's'
-  const urls = {
-    http: running.http === null ? null : `http${scheme}://${running.http}/receive`,
-    mllp: running.mllp === null ? null : `mllp${scheme}://${running.mllp}`,
-  }
-  process.stdout.write(line.values.json === true ? `${JSON.stringify({ ...urls, pid: process.pid })}\n` : words(urls))
-  await ended()
-  await running.stop()
-  return EXIT.ok
+interface Options {
+  http?: string | undefined
+  mllp?: string | undefined
+  bearer?: string | undefined
+  behaviour?: string | undefined
+  strict?: true | undefined
+  keep?: string | undefined
+  tlsCert?: string | undefined
+  tlsKey?: string | undefined
 }
 
-function words(urls: { http: string | null; mllp: string | null }): string {
+export const receiver = examples(
+  plain('receiver')
+    .description('A stand-in receiver for tests and demonstrations, until a signal ends it. Never send it patients’ data. docs/receiver.md has its behaviours.')
+    .option('--http <host:port>', `where it listens for HTTP (default: ${HTTP_DEFAULT}, unless --mllp is given)`)
+    .option('--mllp <host:port>', 'where it listens for MLLP')
+    .option('--bearer <token>', 'the token that it demands')
+    .option('--behaviour <json>', 'how it answers')
+    .option('--strict', 'refuses what breaks the rules of HL7 2.5.1')
+    .addOption(new Option('--keep <what>', 'what it keeps of each message').choices(['all', 'counts'] as const))
+    .option('--tls-cert <file>', 'its certificate, PEM')
+    .option('--tls-key <file>', 'the key of its certificate, PEM')
+    .action(
+      ends(async (options) => {
+        const running = await startReceiver(config(options))
+        // Before anybody is told that it listens, and may end it.
+        const { asked } = end()
+        const scheme = options.tlsCert === undefined ? '' : 's'
+        const urls = {
+          http: running.http === null ? null : `http${scheme}://${running.http}/receive`,
+          mllp: running.mllp === null ? null : `mllp${scheme}://${running.mllp}`,
+        }
+        await (options.json === true ? outJson({ ...urls, pid: process.pid }) : out(told(urls)))
+        await asked
+        await running.stop()
+        return EXIT.ok
+      }),
+    ),
+  'receiver',
+  `receiver --mllp 127.0.0.1:2576 --behaviour '{"answer":"ca"}'`,
+)
+
+function told(urls: { http: string | null; mllp: string | null }): string {
   const lines = ['a stand-in receiver for tests; never send it patients’ data']
   if (urls.http !== null) lines.push(`http  ${urls.http}    (what it received: GET ${new URL('/received', urls.http).href})`)
   if (urls.mllp !== null) lines.push(`mllp  ${urls.mllp}`)
   return `${lines.join('\n')}\n`
 }
 
-function config(values: Values): object {
-  const tls = certificates(values)
+function config(options: Options): object {
+  const tls = certificates(options)
   return {
-    http: values.http ?? (values.mllp === undefined ? HTTP_DEFAULT : null),
-    ...(values.mllp === undefined ? {} : { mllp: values.mllp }),
-    ...(values.bearer === undefined ? {} : { bearer: values.bearer }),
-    ...(values.behaviour === undefined ? {} : { behaviour: json(values.behaviour) }),
-    ...(values.strict === true ? { strict: true } : {}),
-    ...(values.keep === undefined ? {} : { keep: values.keep }),
+    http: options.http ?? (options.mllp === undefined ? HTTP_DEFAULT : null),
+    ...(options.mllp === undefined ? {} : { mllp: options.mllp }),
+    ...(options.bearer === undefined ? {} : { bearer: options.bearer }),
+    ...(options.behaviour === undefined ? {} : { behaviour: json(options.behaviour) }),
+    ...(options.strict === true ? { strict: true } : {}),
+    ...(options.keep === undefined ? {} : { keep: options.keep }),
     ...(tls === undefined ? {} : { tls }),
   }
 }
 
-function certificates(values: Values): { cert: string; key: string } | undefined {
-  const [cert, key] = [values['tls-cert'], values['tls-key']]
+function certificates({ tlsCert: cert, tlsKey: key }: Options): { cert: string; key: string } | undefined {
   if (cert === undefined && key === undefined) return undefined
   if (cert === undefined || key === undefined) throw new UsageError('--tls-cert and --tls-key go together')
   return { cert: read(cert), key: read(key) }

@@ -11,6 +11,7 @@ use crate::hl7::AckCondition;
 
 /// Judges what an attempt saw. Total: every input has a verdict, and what is not understood is `indeterminate`.
 pub fn judge(seen: &Seen, asked: &Asked<'_>, policy: &Policy) -> Verdict {
+    crate::fault!("acknowledgement-judge");
     let verdict = match seen {
         Seen::NotDelivered { fault } => found(Row::NotDelivered, code_of_fault(fault)),
         Seen::CertificateRefused { fault } => found(Row::CertificateRefused, code_of_fault(fault)),

@@ -14,7 +14,7 @@ pub(crate) use destination::given;
 pub use destination::{Auth, DestinationConfig, OAuth2, OrderBy, Proxy, RateLimit, Retry, Timeouts, Tls};
 pub use patch::read_patch;
 pub use secret::Secret;
-pub use settings::{Destination, Environment, Limits, Resolver, Settings};
+pub use settings::{Destination, Environment, Fingerprint, Limits, Resolver, Settings};
 pub use url::{Address, Scheme};
 
 use std::collections::BTreeMap;

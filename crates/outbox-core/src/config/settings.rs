@@ -1,9 +1,12 @@
 //! What is in force: the written configuration, the environment and the defaults together.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::destination::{AfterFailure, Auth, DestinationConfig, OrderBy, Proxy, Retry, Tls};
 use super::resolve::resolve_destination;
@@ -198,6 +201,40 @@ impl Settings {
                 .map_or(defaults.enqueue_timeout, Duration::from_millis),
         };
         Ok(Self { path, destinations, default_destination, dispatch, limits, log_level, resolver })
+    }
+}
+
+/// What processes compare: whether they would send in the same way. Credentials are not in it, for they are shown nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Of the program: only the same version compares.
+    version: String,
+    /// A hash of each destination's settings at the start.
+    destinations: BTreeMap<String, u64>,
+}
+
+impl Fingerprint {
+    /// Names of our destinations that the other process has otherwise, or not at all.
+    pub fn differences(&self, other: &Self) -> Vec<&str> {
+        if self.version != other.version {
+            return Vec::new();
+        }
+        let differs = |name: &&String| self.destinations.get(*name) != other.destinations.get(*name);
+        self.destinations.keys().filter(differs).map(String::as_str).collect()
+    }
+}
+
+impl Settings {
+    /// Its fingerprint.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let hash = |destination: &Destination| {
+            // Always the same keys: the hash is the same in every process of one version.
+            let mut hasher = DefaultHasher::new();
+            format!("{destination:?}").hash(&mut hasher);
+            hasher.finish()
+        };
+        let destinations = self.destinations.iter().map(|(name, destination)| (name.clone(), hash(destination)));
+        Fingerprint { version: env!("CARGO_PKG_VERSION").to_owned(), destinations: destinations.collect() }
     }
 }
 

@@ -57,6 +57,7 @@ impl Ticket {
         now: Timestamp,
         breaker: &mut Breaker,
     ) -> (Completion, Verdict, Judgement) {
+        crate::fault!("attempt-judge");
         let asked = Asked {
             control_id: &self.control_id,
             application_ack: self.application_ack,
@@ -101,6 +102,7 @@ fn answer_of(seen: Seen) -> Option<Vec<u8>> {
 /// Hands one message over.
 pub(super) async fn deliver(transport: Arc<dyn Transport>, claimed: Claimed) -> Delivery {
     let Claimed { body, control_id, application_ack, .. } = claimed;
+    crate::fault!("attempt-begin", |_| panicked());
     transport.deliver(Parcel { body, control_id, application_ack }).await
 }
 

@@ -96,6 +96,7 @@ impl Driver {
 
     /// One exchange with the store, if there is a reason for one. Answers whether there may be more to do at once.
     async fn pass_once(&self, course: &mut Course) -> bool {
+        crate::fault!("driver-pass");
         let now = Instant::now();
         if course.look_at.is_some_and(|at| now >= at) {
             course.look_at = None;
@@ -164,6 +165,7 @@ impl Driver {
 
     /// Sends what was claimed and remembers when to look again.
     fn follow(&self, course: &mut Course, result: TurnResult, claim: u32) {
+        crate::fault!("claim-told");
         let now = Instant::now();
         course.paused = result.paused;
         if course.nudges.is_some_and(|nudges| nudges != result.nudges) {
@@ -180,6 +182,7 @@ impl Driver {
         course.bucket.take(result.claimed.len());
         for claimed in result.claimed {
             let ticket = Ticket::of(&claimed);
+            crate::fault!("claim-handed-over");
             let handle = course.attempts.spawn(deliver(Arc::clone(&course.way.transport), claimed));
             course.tickets.insert(handle.id(), ticket);
         }
@@ -199,6 +202,7 @@ impl Driver {
         };
         let Some(ticket) = course.tickets.remove(&id) else { return };
         let seq = ticket.seq;
+        crate::fault!("attempt-ended");
         let Course { breaker, way, .. } = &mut *course;
         let (completion, verdict, judgement) = ticket.complete(delivery, &way.destination, self.clock.now(), breaker);
         tracing::debug!(destination = %way.destination.name, seq, outcome = verdict.outcome.as_str(), row = verdict.row.as_str(), "an attempt ended");
@@ -247,6 +251,7 @@ impl Driver {
     }
 
     fn note(&self, way: &Way, state: DestinationState, reason: Option<String>) {
+        crate::fault!("breaker-note");
         self.store.note_destination(Arc::clone(&way.destination.name), state, reason, Box::new(|_| {}));
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Keeper {
     /// None: this process never leads.
     pub(super) election: Option<Arc<dyn Election>>,
     pub(super) follow: Follow,
+    /// What this process would send with, for others to compare.
+    pub(super) configuration: String,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) orders: Receiver<Order>,
 }
@@ -72,6 +74,7 @@ impl Keeper {
         let mut follower = Follower { heard: true, looked: None };
         let dispatching = Dispatching(Arc::clone(&self.shared));
         loop {
+            crate::fault!("keeper-round");
             if self.is_unfit(lead.as_ref()) {
                 // What is in flight can neither be recorded nor trusted: whoever leads next begins with what the file says.
                 self.shared.halt();
@@ -91,11 +94,13 @@ impl Keeper {
                 }
             }
             if follower.is_time() {
+                crate::fault!("keeper-follow");
                 (self.follow)(&dispatching);
             }
             if let Some(lead) = lead {
                 self.beat(lead);
             }
+            self.shared.forget_trouble();
             if !self.is_to_go_on(if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }) {
                 return;
             }
@@ -129,9 +134,11 @@ impl Keeper {
             }
         };
         let failures = self.shared.store.failures();
+        crate::fault!("lead-recover");
         // Open claims belong to a dispatcher that is dead: nobody knows how far it came with them.
         let recovered = wait(|done| self.shared.store.recover(done)).and_then(|count| {
             wait(|done| self.shared.store.mend_due(done))?;
+            wait(|done| self.shared.store.note_configuration(self.configuration.clone(), done))?;
             Ok(count)
         });
         match recovered {
@@ -163,6 +170,7 @@ impl Keeper {
     fn beat(&self, lead: &mut Lead) {
         if lead.last_beat.elapsed() >= BEAT_EVERY {
             lead.last_beat = Instant::now();
+            crate::fault!("keeper-beat");
             let now = self.clock.now();
             lead.leadership.beat(now);
             if lead.wall.jumped(now) {

@@ -33,6 +33,9 @@ use crate::error::{OutboxError, code};
 use crate::store::Store;
 use crate::transport::Transport;
 
+/// How long health tells of trouble that does not come again.
+const TROUBLE_TOLD: Duration = Duration::from_secs(2);
+
 /// What a dispatcher is made of.
 pub struct Parts {
     /// Where messages are kept.
@@ -49,6 +52,8 @@ pub struct Parts {
     pub stands: bool,
     /// Called soon after a commit of any process: the configuration may have changed.
     pub follow: Follow,
+    /// What this process would send with, for others to compare.
+    pub configuration: String,
 }
 
 /// A destination and the way to it.
@@ -90,8 +95,8 @@ struct Shared {
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
     drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
-    /// The last thing that went wrong in the keeper, for health.
-    trouble: Mutex<Option<String>>,
+    /// The last thing that went wrong in the keeper, and when it last did; for health.
+    trouble: Mutex<Option<(String, Instant)>>,
 }
 
 impl Dispatcher {
@@ -121,6 +126,7 @@ impl Dispatcher {
             election: parts.stands.then_some(parts.election),
             clock: parts.clock,
             follow: parts.follow,
+            configuration: parts.configuration,
             orders: receiver,
         };
         let thread = std::thread::Builder::new().name(String::from("hl7-keeper")).spawn(move || keeper.run()).map_err(
@@ -160,7 +166,8 @@ impl Dispatcher {
 
     /// What last went wrong while standing for the lead or watching.
     pub fn trouble(&self) -> Option<String> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().map(|(code, _)| code.clone())
     }
 
     /// Claims nothing more, waits for attempts in flight at most `timeout`, and frees the lead. Answers whether all of
@@ -194,8 +201,8 @@ impl Dispatcher {
 impl Shared {
     /// The lead is taken: every destination gets its driver.
     fn begin(self: &Arc<Self>) {
+        crate::fault!("lead-begin");
         self.leading.store(true, Ordering::Release);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
         if *self.phase.borrow() == Phase::Draining {
             return;
@@ -216,6 +223,7 @@ impl Shared {
     /// Ends every driver at once, whatever it has in flight: whoever leads next makes open claims attempts with an unknown
     /// end. Nothing is sent any more when this returns.
     fn halt(&self) {
+        crate::fault!("lead-halt");
         self.leading.store(false, Ordering::Release);
         let drivers = std::mem::take(&mut *self.drivers.lock().unwrap_or_else(PoisonError::into_inner));
         self.runtime.block_on(async {
@@ -250,9 +258,14 @@ impl Shared {
 
     fn trouble(&self, error: &OutboxError) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if trouble.as_deref() != Some(error.code) {
+        if trouble.as_ref().is_none_or(|(code, _)| code != error.code) {
             tracing::warn!(code = error.code, "the dispatcher is in trouble: {}", error.message);
-            *trouble = Some(error.code.to_owned());
         }
+        *trouble = Some((error.code.to_owned(), Instant::now()));
+    }
+
+    /// Trouble that has not come again for a while is over. Until then it is told, so that somebody can see it.
+    fn forget_trouble(&self) {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(_, at)| at.elapsed() >= TROUBLE_TOLD);
     }
 }

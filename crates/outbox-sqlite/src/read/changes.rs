@@ -19,6 +19,7 @@ const LIMIT_MAX: u32 = 1_000;
 /// Changes after a cursor. Moves stand in the table `change`; that a message was stored is read from its own row, and belongs
 /// before the first move that was made when the row was there already.
 pub(crate) fn changes(connection: &Connection, after: Option<&str>, limit: u32) -> Result<Vec<StatusChange>, Failure> {
+    outbox_core::fault!("read-changes", Failure::planted);
     let limit = limit.clamp(1, LIMIT_MAX);
     let mut cursor = match after {
         Some(text) => text.parse()?,
@@ -133,6 +134,7 @@ fn described(row: &Row<'_>, first: usize) -> rusqlite::Result<StatusChange> {
 
 /// The cursor behind everything that has happened.
 pub(crate) fn latest_cursor(connection: &Connection) -> Result<String, Failure> {
+    outbox_core::fault!("read-latest-cursor", Failure::planted);
     let cursor = connection
         .prepare_cached("SELECT (SELECT coalesce(max(n), 0) FROM change), (SELECT coalesce(max(seq), 0) FROM message)")?
         .query_row([], |row| Ok(Cursor { change: row.get(0)?, seq: row.get(1)? }))?;
@@ -141,6 +143,7 @@ pub(crate) fn latest_cursor(connection: &Connection) -> Result<String, Failure> 
 
 /// Where a named reader has come to.
 pub(crate) fn consumer(connection: &Connection, name: &str) -> Result<Option<String>, Failure> {
+    outbox_core::fault!("read-consumer", Failure::planted);
     Ok(connection
         .prepare_cached("SELECT cursor FROM consumer WHERE name = ?1")?
         .query_row([name], |row| row.get(0))

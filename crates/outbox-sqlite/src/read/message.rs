@@ -25,6 +25,7 @@ const COLUMNS: &str =
 
 /// One message.
 pub(crate) fn message(connection: &Connection, which: &MessageRef) -> Result<Option<MessageView>, Failure> {
+    outbox_core::fault!("read-message", Failure::planted);
     let found = match which {
         MessageRef::Id(id) => connection
             .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE seq = ?1 AND id = ?2"))?
@@ -136,6 +137,7 @@ fn earlier(connection: &Connection, lane: &LaneHash, seq: i64) -> Result<Option<
 
 /// A page by key: the cursor is the last `seq` of the page before, so pages neither shift nor slow down with depth.
 pub(crate) fn list(connection: &Connection, request: &ListRequest) -> Result<Page<MessageView>, Failure> {
+    outbox_core::fault!("read-list", Failure::planted);
     let limit = request.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(OutboxError::new(code::ERR_OPTION, format!("`limit` must be 1 to {LIMIT_MAX}")).into());
@@ -159,6 +161,7 @@ pub(crate) fn list(connection: &Connection, request: &ListRequest) -> Result<Pag
 
 /// The bytes of a message.
 pub(crate) fn content(connection: &Connection, id: MessageId) -> Result<Option<Vec<u8>>, Failure> {
+    outbox_core::fault!("read-content", Failure::planted);
     Ok(connection
         .prepare_cached("SELECT content FROM body JOIN message USING (seq) WHERE seq = ?1 AND id = ?2")?
         .query_row(params![id.seq(), id.as_bytes()], |row| row.get(0))
@@ -167,6 +170,7 @@ pub(crate) fn content(connection: &Connection, id: MessageId) -> Result<Option<V
 
 /// Its attempts, oldest first.
 pub(crate) fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<AttemptView>, Failure> {
+    outbox_core::fault!("read-attempts", Failure::planted);
     let mut statement = connection.prepare_cached(
         "SELECT n, started_at, ended_at, outcome, row, http_status, ack_code, err_codes, code, bytes_sent, counted, manual
          FROM attempt WHERE seq = (SELECT seq FROM message WHERE seq = ?1 AND id = ?2) ORDER BY n",
@@ -194,6 +198,7 @@ pub(crate) fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<Att
 
 /// The raw answer of one attempt.
 pub(crate) fn answer(connection: &Connection, id: MessageId, attempt: u32) -> Result<Option<Vec<u8>>, Failure> {
+    outbox_core::fault!("read-answer", Failure::planted);
     let answer: Option<Option<Vec<u8>>> = connection
         .prepare_cached(
             "SELECT answer FROM attempt WHERE seq = (SELECT seq FROM message WHERE seq = ?1 AND id = ?2) AND n = ?3",

@@ -2,6 +2,7 @@
 //! longer than one question, so that the write-ahead log can be folded back.
 
 mod changes;
+mod laid_out;
 mod message;
 mod stats;
 
@@ -20,8 +21,9 @@ use crate::connection::open_reader;
 use crate::error::{Failure, translate};
 
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
+pub(crate) use self::laid_out::laid_out;
 pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
-pub(crate) use self::stats::{destinations, patches, stats};
+pub(crate) use self::stats::{configuration, destinations, patches, stats};
 
 /// Connections that read at the same time.
 const READERS: usize = 2;
@@ -61,6 +63,7 @@ impl Readers {
 
     /// Opens the connections again; not after [`Self::close`].
     pub(crate) fn resume(&self, path: &Path) -> Result<(), OutboxError> {
+        outbox_core::fault!("readers-start", outbox_core::faults::refused);
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*gate, Gate::Closed) {
             return Ok(());
@@ -143,7 +146,14 @@ impl Readers {
 
 fn answer_all(mut connection: Connection, questions: &Receiver<Question>) {
     while let Ok(question) = questions.recv() {
-        question(&mut connection);
+        // What a question panics over is its own answer; here it is what follows the answer. The thread goes on.
+        let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            outbox_core::fault!("reader-question");
+            question(&mut connection);
+        }));
+        if answered.is_err() {
+            tracing::error!("a panic in what followed an answer");
+        }
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(code = translate(&error).code, "a reader did not close cleanly");

@@ -20,6 +20,7 @@ const SAMPLE_MAX: u32 = 10_000;
 
 /// The figures of `getStats`. Without tags the counts come from the tally; with tags the tagged messages are counted.
 pub(crate) fn stats(connection: &Connection, filter: &MessageFilter, now: Timestamp) -> Result<Stats, Failure> {
+    outbox_core::fault!("read-stats", Failure::planted);
     let mut stats = Stats::default();
     for state in State::ALL {
         stats.by_status.insert(state, 0);
@@ -151,6 +152,7 @@ fn last_attempt(connection: &Connection, filter: &MessageFilter) -> Result<Optio
 
 /// What the file remembers of destinations, and those that messages wait for.
 pub(crate) fn destinations(connection: &Connection, now: Timestamp) -> Result<Vec<DestinationRecord>, Failure> {
+    outbox_core::fault!("read-destinations", Failure::planted);
     let mut statement = connection.prepare_cached(
         "SELECT name, paused_at, paused_reason, coalesce(d.state, 'ok'), since, reason, patch,
                 coalesce((SELECT sum(count) FROM standing WHERE destination = name AND standing.state = 'PENDING'), 0),
@@ -176,7 +178,17 @@ pub(crate) fn destinations(connection: &Connection, now: Timestamp) -> Result<Ve
 
 /// What persons changed of destinations' configurations.
 pub(crate) fn patches(connection: &Connection) -> Result<BTreeMap<String, String>, Failure> {
+    outbox_core::fault!("read-patches", Failure::planted);
     let mut statement = connection.prepare_cached("SELECT name, patch FROM destination WHERE patch IS NOT NULL")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What the latest dispatcher was configured with.
+pub(crate) fn configuration(connection: &Connection) -> Result<Option<String>, Failure> {
+    let stored: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = 'configuration'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(stored.and_then(|stored| String::from_utf8(stored).ok()))
 }

@@ -5,7 +5,8 @@
 
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -49,20 +50,24 @@ pub(crate) struct Checkpointer {
     unfolded: Arc<AtomicU32>,
     orders: SyncSender<Order>,
     thread: Option<JoinHandle<()>>,
+    /// What went wrong with the disk, in short. The writer ends its work at the first word.
+    pub(crate) failures: crossbeam_channel::Receiver<String>,
 }
 
 impl Checkpointer {
     /// Starts the thread and lets `writer` tell it of its commits.
     pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<Self, Failure> {
         let (orders, received) = sync_channel(1);
-        let (connection, own_path) = (open_writer(path)?, path.to_owned());
+        let connection = open_writer(path)?;
         let unfolded = Arc::new(AtomicU32::new(0));
         let mark = Arc::clone(&unfolded);
+        let (fails, failures) = crossbeam_channel::bounded(1);
+        let fails_too = fails.clone();
         let thread = std::thread::Builder::new()
             .name(String::from("hl7-checkpoint"))
             .spawn({
-                let unfolded = Arc::clone(&unfolded);
-                move || fold_back(&connection, &own_path, &received, &unfolded)
+                let folding = FoldBack { connection, path: path.to_owned(), unfolded: Arc::clone(&unfolded), fails };
+                move || folding.run(&received)
             })
             .map_err(|error| {
                 OutboxError::new(code::ERR_PANIC, format!("no thread could be started: {}", error.kind()))
@@ -70,12 +75,15 @@ impl Checkpointer {
         let (bell, mut told) = (orders.clone(), 0);
         writer.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, pages: i32| {
             mark.store(u32::try_from(pages).unwrap_or(0), Ordering::Release);
+            outbox_core::fault!("checkpoint-hook");
             if pages < told {
                 told = 0;
             }
             if pages >= FULL_PAGES {
                 // Busy when the thread is at it: the next commit tries again.
-                let _ = wal.checkpoint();
+                if let Err(error) = wal.checkpoint() {
+                    note(error, &fails_too);
+                }
             } else if pages - told >= STEP_PAGES {
                 told = pages;
                 if let Err(TrySendError::Disconnected(_)) = bell.try_send(Order::FoldBack) {
@@ -84,7 +92,7 @@ impl Checkpointer {
             }
             Ok(())
         }))?;
-        Ok(Self { unfolded, orders, thread: Some(thread) })
+        Ok(Self { unfolded, orders, thread: Some(thread), failures })
     }
 
     /// How much of the log waits for being folded back.
@@ -103,49 +111,70 @@ impl Drop for Checkpointer {
     }
 }
 
-fn fold_back(connection: &Connection, path: &Path, orders: &Receiver<Order>, unfolded: &AtomicU32) {
-    let (mut marked, mut is_behind) = (None::<Instant>, false);
-    loop {
-        match orders.recv_timeout(REST) {
-            Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => {
-                mark(connection, path);
-                return;
+/// What the thread works with.
+struct FoldBack {
+    connection: Connection,
+    path: PathBuf,
+    unfolded: Arc<AtomicU32>,
+    fails: crossbeam_channel::Sender<String>,
+}
+
+impl FoldBack {
+    fn run(&self, orders: &Receiver<Order>) {
+        let (mut marked, mut is_behind) = (None::<Instant>, false);
+        loop {
+            match orders.recv_timeout(REST) {
+                Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return self.mark(),
+                Err(RecvTimeoutError::Timeout) if self.unfolded.load(Ordering::Acquire) == 0 && !is_behind => continue,
+                Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
             }
-            Err(RecvTimeoutError::Timeout) if unfolded.load(Ordering::Acquire) == 0 && !is_behind => continue,
-            Ok(Order::FoldBack) | Err(RecvTimeoutError::Timeout) => {}
+            is_behind = marked.is_some_and(|marked| marked.elapsed() < REST);
+            if !is_behind {
+                marked = Some(Instant::now());
+                self.mark();
+            }
+            // A panic is told where it happens; the log keeps everything all the same.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.fold_back()));
         }
-        // Passive: waits for nobody, and leaves what readers still need. What fails here is tried again later, at the
-        // latest by the writer; the log keeps everything until then.
-        if marked.is_none_or(|marked| marked.elapsed() >= REST) {
-            (marked, is_behind) = (Some(Instant::now()), false);
-            mark(connection, path);
-        } else {
-            is_behind = true;
-        }
-        let before = unfolded.load(Ordering::Acquire);
-        let folded = connection
+    }
+
+    /// Passive: waits for nobody, and leaves what readers still need.
+    fn fold_back(&self) {
+        outbox_core::fault!("checkpoint-fold-back");
+        let before = self.unfolded.load(Ordering::Acquire);
+        let folded = self
+            .connection
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?));
         match folded {
             // The next commit begins the log anew. One that came meanwhile has counted anew, and keeps its number.
-            Ok(true) => drop(unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire)),
+            Ok(true) => drop(self.unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire)),
             Ok(false) => {}
-            Err(error) => {
-                let code = error.sqlite_error().map_or(0, |inner| inner.extended_code);
-                tracing::warn!(code, "the log could not be folded back yet");
-            }
+            Err(error) => note(error, &self.fails),
+        }
+    }
+
+    fn mark(&self) {
+        if let Err(failure) = identity::mark(&self.connection, &self.path) {
+            tracing::warn!(why = failure.in_short(), "how far the file has come could not be read");
         }
     }
 }
 
-fn mark(connection: &Connection, path: &Path) {
-    if let Err(failure) = identity::mark(connection, path) {
-        tracing::warn!(why = failure.in_short(), "how far the file has come could not be read");
+/// What is not the disk's failure is tried again later, at the latest by the writer; the log keeps everything until then. A
+/// file that cannot be written is told to the writer: the log would grow without end while all seemed well.
+fn note(error: rusqlite::Error, fails: &crossbeam_channel::Sender<String>) {
+    let failure = Failure::from(error);
+    if failure.is_disk_failure() {
+        let _ = fails.try_send(failure.in_short());
+    } else {
+        tracing::warn!(why = failure.in_short(), "the log could not be folded back yet");
     }
 }
 
 /// Sets room aside for the log. Under the write lock nobody appends to it meanwhile, and zeros behind the last frame end the
 /// log for whoever reads it.
 pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failure> {
+    outbox_core::fault!("store-reserve", Failure::planted);
     if is_short(path) {
         return Ok(());
     }
@@ -161,6 +190,7 @@ pub(crate) fn reserve(path: &Path, connection: &Connection) -> Result<(), Failur
 
 fn grow(log: &Path) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(log)?;
+    outbox_core::fault!("store-reserve-grow", |_| Err(std::io::ErrorKind::StorageFull.into()));
     let mut length = file.seek(SeekFrom::End(0))?;
     let zeros = vec![0; CHUNK];
     while length < RESERVED_BYTES {
@@ -169,4 +199,17 @@ fn grow(log: &Path) -> std::io::Result<()> {
         length += missing as u64;
     }
     file.sync_all()
+}
+
+/// Shows that the disk takes writes again, to the log and to the file: reading a file through proves nothing about that. A
+/// full disk is no failed one.
+pub(crate) fn prove(connection: &Connection) -> Result<(), Failure> {
+    let write = || -> Result<(), Failure> {
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.pragma_update(None, "user_version", version)?;
+        connection.execute_batch("COMMIT")?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+    };
+    write().or_else(|failure| if failure.is_disk_full() { Ok(()) } else { Err(failure) })
 }

@@ -129,6 +129,10 @@ fn walk(unit: &Unit<'_>, after: i64, most: usize) -> Result<Vec<New>, Failure> {
 }
 
 fn lane_is_occupied(unit: &Unit<'_>, lane: Option<&LaneHash>) -> Result<bool, Failure> {
+    outbox_core::plant!("plant-skip-lane-check", {
+        unit.connection.execute_batch("DROP INDEX IF EXISTS message_one_front_per_lane")?;
+        return Ok(false);
+    });
     lane.map_or(Ok(false), |lane| lane::is_occupied(unit, lane))
 }
 
@@ -277,6 +281,7 @@ fn claim_one(unit: &mut Unit<'_>, turn: &Turn, seq: i64) -> Result<Option<Claime
                                 possible_duplicate = possible_duplicate OR indeterminates > 0 WHERE seq = ?1",
         )?
         .execute(params![seq, now.0])?;
+    outbox_core::fault!("claim-row-written", Failure::planted);
     unit.connection
         .prepare_cached("INSERT INTO attempt (seq, n, started_at, manual) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![seq, candidate.claimed.attempt, now.0, candidate.manual])?;

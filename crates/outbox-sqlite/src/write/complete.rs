@@ -28,10 +28,12 @@ pub(crate) fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: 
         return Ok(());
     };
     end_attempt(unit, completion)?;
+    outbox_core::fault!("complete-row-written", Failure::planted);
     let record = &completion.record;
     let attempts = standing.attempts + u32::from(record.counted);
     if let Next::Deliver { acknowledged } = completion.next {
         deliver(unit, destination, &standing, attempts, acknowledged, record.warning)?;
+        outbox_core::fault!("complete-delivered", Failure::planted);
         return lane::settle_any(unit, standing.lane.as_ref());
     }
     // The receiver may have it, whoever is to blame; against the message's own limit only its own doubts count.
@@ -66,6 +68,7 @@ pub(crate) fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: 
 /// Takes an earlier attempt out of the count: its destination was down, as it turned out. The message is due now, and a dead
 /// letter that came of that attempt is pending again.
 pub(crate) fn give_back(unit: &mut Unit<'_>, destination: &Arc<str>, seq: i64, attempt: u32) -> Result<(), Failure> {
+    outbox_core::fault!("give-back", Failure::planted);
     let doubt: Option<bool> = unit
         .connection
         .prepare_cached(

@@ -46,6 +46,7 @@ pub(crate) struct Entry<'a> {
 
 /// Stores all messages of one call.
 pub(crate) fn enqueue(unit: &mut Unit<'_>, messages: &[Ready]) -> Result<Vec<Admitted>, Failure> {
+    outbox_core::fault!("enqueue-apply", Failure::planted);
     let named = |failure, place| match failure {
         Failure::Refused(error) => Failure::Refused(OutboxError::in_batch(error, place)),
         failure @ Failure::Sqlite(_) => failure,
@@ -84,6 +85,7 @@ pub(crate) fn admit(unit: &mut Unit<'_>, ready: &Ready, entry: Entry<'_>) -> Res
         return known(unit, ready)?.ok_or_else(|| OutboxError::plain(code::ERR_FILE_DAMAGED).into());
     }
     unit.stored(seq);
+    outbox_core::fault!("enqueue-row-written", Failure::planted);
     unit.connection
         .prepare_cached("INSERT INTO body (seq, content) VALUES (?1, ?2)")?
         .execute(params![seq, message.body.reveal().as_ref()])?;

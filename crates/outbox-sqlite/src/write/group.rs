@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError, select};
 use outbox_core::clock::Clock;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::event::{Observer, StatusChange};
 use rusqlite::Connection;
 
-use super::unit::Unit;
+use super::unit::{Unit, caught};
 use super::{Failed, Limits, Operation, Order};
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
@@ -57,8 +57,9 @@ impl Writer {
                 if ending {
                     break;
                 }
-                match next(orders) {
+                match self.next(orders) {
                     Ok(Order::Run(operation)) => group.push(operation),
+                    Ok(Order::Fail(why)) => self.close_failed(why),
                     Ok(Order::End) | Err(_) => ending = true,
                 }
             }
@@ -66,14 +67,14 @@ impl Writer {
                 match orders.try_recv() {
                     Ok(Order::Run(operation)) => group.push(operation),
                     Ok(Order::End) => ending = true,
-                    Err(_) => break,
+                    Ok(Order::Fail(_)) | Err(_) => break,
                 }
             }
             left = self.guarded(group);
         }
         // Whoever sent after the end is told so; nobody waits in vain.
         while let Ok(Order::Run(operation)) = orders.try_recv() {
-            operation.finish(Err(OutboxError::plain(code::ERR_STOPPED)));
+            finish_one(operation, Err(OutboxError::plain(code::ERR_STOPPED)));
         }
     }
 
@@ -92,6 +93,7 @@ impl Writer {
             self.refuse(group);
             return Vec::new();
         };
+        outbox_core::fault!("group-gathered");
         for operation in &mut group {
             operation.prepare(&file.digests);
         }
@@ -107,6 +109,11 @@ impl Writer {
             Ok((changes, _)) => {
                 let rest = group.split_off(applied);
                 finish(group, &Ok(()));
+                outbox_core::plant!("plant-resolve-before-commit", {
+                    std::thread::sleep(Duration::from_millis(20));
+                    let _ = file.connection.execute_batch("COMMIT");
+                });
+                outbox_core::fault!("commit-told");
                 self.tell(changes);
                 rest
             }
@@ -165,11 +172,16 @@ impl Writer {
                 match orders.recv_deadline(until) {
                     Ok(Order::Run(operation)) => self.refuse(vec![operation]),
                     Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return false,
+                    Ok(Order::Fail(_)) => {}
                     Err(RecvTimeoutError::Timeout) => break,
                 }
             }
             pause = (pause * 2).min(REOPEN_MAX);
-            match OpenFile::reopen(&self.path).and_then(|file| self.readers.resume(&self.path).map(|()| file)) {
+            let reopened = caught(|| {
+                let file = OpenFile::reopen(&self.path)?;
+                self.readers.resume(&self.path).map(|()| file)
+            });
+            match reopened {
                 Ok(file) => {
                     tracing::warn!("the file has been checked and is in use again");
                     self.file = Some(file);
@@ -184,6 +196,30 @@ impl Writer {
         }
     }
 
+    /// Waits for an order, or for word that the disk failed beside the writer. A caller that awaits each message answers a
+    /// commit with the next one within microseconds, and waking a sleeping thread costs more than that: so the thread looks
+    /// for a moment before it sleeps.
+    fn next(&self, orders: &Receiver<Order>) -> Result<Order, RecvError> {
+        let never = crossbeam_channel::never();
+        let failures = self.file.as_ref().map_or(&never, |file| &file.checkpointer.failures);
+        if let Ok(why) = failures.try_recv() {
+            return Ok(Order::Fail(why));
+        }
+        let began = Instant::now();
+        while began.elapsed() < LOOK_BEFORE_SLEEP {
+            match orders.try_recv() {
+                Ok(order) => return Ok(order),
+                Err(TryRecvError::Disconnected) => return Err(RecvError),
+                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+            }
+        }
+        select! {
+            recv(orders) -> order => order,
+            // Its sender lives as long as the file is open.
+            recv(failures) -> why => why.map(Order::Fail),
+        }
+    }
+
     fn refuse(&self, group: Vec<Box<dyn Operation>>) {
         let why = self.failed.why().unwrap_or_default();
         let words = format!("the disk failed ({why}); nothing is taken until the file has been checked");
@@ -192,7 +228,9 @@ impl Writer {
 
     fn tell(&self, changes: Vec<StatusChange>) {
         if let Some(observer) = self.observer.as_ref().filter(|_| !changes.is_empty()) {
-            observer.hear(changes);
+            if std::panic::catch_unwind(AssertUnwindSafe(|| observer.hear(changes))).is_err() {
+                tracing::error!("a panic in who hears of changes; the commit stands");
+            }
         }
     }
 }
@@ -206,6 +244,7 @@ fn attempt(
     applied: &mut usize,
 ) -> Result<Option<Committed>, Failure> {
     let began = Instant::now();
+    outbox_core::fault!("commit-begin", Failure::planted);
     file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
     for operation in group {
@@ -223,11 +262,19 @@ fn attempt(
         }
     }
     let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
-    if let Err(error) = file.connection.prepare_cached("COMMIT")?.execute([]) {
+    if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
-        return Err(error.into());
+        return Err(failure);
     }
     Ok(Some((changes, has_reserve)))
+}
+
+fn commit(connection: &Connection) -> Result<(), Failure> {
+    outbox_core::fault!("commit-before", Failure::planted);
+    outbox_core::plant!("plant-resolve-before-commit", { return Ok(()) });
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    outbox_core::fault!("commit-after", Failure::planted);
+    Ok(())
 }
 
 fn roll_back(connection: &Connection) {
@@ -241,22 +288,15 @@ fn roll_back(connection: &Connection) {
 /// The changes of a commit, and whether the file has its reserve after it.
 type Committed = (Vec<StatusChange>, Option<bool>);
 
-/// Waits for an order. A caller that awaits each message answers a commit with the next one within microseconds, and
-/// waking a sleeping thread costs more than that: so the thread looks for a moment before it sleeps.
-fn next(orders: &Receiver<Order>) -> Result<Order, RecvError> {
-    let began = Instant::now();
-    while began.elapsed() < LOOK_BEFORE_SLEEP {
-        match orders.try_recv() {
-            Ok(order) => return Ok(order),
-            Err(TryRecvError::Disconnected) => return Err(RecvError),
-            Err(TryRecvError::Empty) => std::hint::spin_loop(),
-        }
-    }
-    orders.recv()
-}
-
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {
     for operation in group {
-        operation.finish(committed.clone());
+        finish_one(operation, committed.clone());
+    }
+}
+
+/// What follows a commit at its caller's is not the store's: a panic there is that caller's own.
+fn finish_one(operation: Box<dyn Operation>, committed: Result<(), OutboxError>) {
+    if std::panic::catch_unwind(AssertUnwindSafe(|| operation.finish(committed))).is_err() {
+        tracing::error!("a panic in what followed a commit; the commit stands");
     }
 }

@@ -28,7 +28,7 @@ use outbox_core::status::DestinationState;
 use outbox_core::store::TurnResult;
 use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
 
-pub(crate) use self::checkpoint::{Checkpointer, reserve};
+pub(crate) use self::checkpoint::{Checkpointer, prove, reserve};
 use self::enqueue::Ready;
 pub(crate) use self::group::Writer;
 use self::unit::Unit;
@@ -52,6 +52,8 @@ pub(crate) enum Order {
     Run(Box<dyn Operation>),
     /// Finish what came before, and end.
     End,
+    /// The disk failed beside the writer; why, in short.
+    Fail(String),
 }
 
 /// What new messages are refused for.
@@ -94,19 +96,14 @@ impl Failed {
 pub(crate) struct WriterHandle {
     orders: Sender<Order>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    failed: Failed,
 }
 
 impl WriterHandle {
     /// Starts the writer's thread.
-    pub(crate) fn start(writer: Writer, failed: Failed) -> Result<Self, OutboxError> {
+    pub(crate) fn start(writer: Writer) -> Result<Self, OutboxError> {
         let (orders, received) = unbounded();
         let thread = spawn(writer, received)?;
-        Ok(Self { orders, thread: Mutex::new(Some(thread)), failed })
-    }
-
-    pub(crate) fn failed(&self) -> Option<String> {
-        self.failed.why()
+        Ok(Self { orders, thread: Mutex::new(Some(thread)) })
     }
 
     fn send(&self, operation: Box<dyn Operation>) {
@@ -136,6 +133,7 @@ impl WriterHandle {
     pub(crate) fn recover(&self, path: PathBuf, here: Place, done: Done<u64>) {
         self.run(
             move |unit| {
+                outbox_core::fault!("recover-apply", Failure::planted);
                 let found = identity::settle(unit.connection, &path, &here)?;
                 if !found.is_empty() {
                     command::pause_restored(unit, &found)?;
@@ -162,6 +160,10 @@ impl WriterHandle {
         self.run(move |unit| command::note_consumer(unit, &name, &cursor), done);
     }
 
+    pub(crate) fn note_configuration(&self, configuration: String, done: Done<()>) {
+        self.run(move |unit| command::note_configuration(unit, &configuration), done);
+    }
+
     pub(crate) fn note_destination(
         &self,
         name: Arc<str>,
@@ -174,6 +176,7 @@ impl WriterHandle {
 
     /// Lets the writer finish what it has, and waits for it.
     pub(crate) fn close(&self, timeout: Duration) {
+        outbox_core::fault!("store-close");
         let _ = self.orders.send(Order::End);
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let deadline = Instant::now() + timeout;

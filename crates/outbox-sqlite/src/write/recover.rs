@@ -22,6 +22,7 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
         .query_map([], |row| Ok((Standing::read(row)?, row.get(Standing::WIDTH)?, row.get(Standing::WIDTH + 1)?)))?
         .collect::<Result<_, _>>()?;
     for (standing, tries, destination) in &open {
+        outbox_core::fault!("recover-row", Failure::planted);
         let seq = standing.seq;
         unit.connection
             .prepare_cached(
@@ -35,6 +36,9 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
                                     updated_at = ?2 WHERE seq = ?1",
             )?
             .execute(params![seq, now])?;
+        outbox_core::plant!("plant-forget-doubt", {
+            unit.connection.execute("UPDATE message SET indeterminates = indeterminates - 1 WHERE seq = ?1", [seq])?;
+        });
         if standing.cancel_requested {
             // Withdrawn by a person while it was in flight: whether the receiver has it is unknown, but it is not sent again.
             cancel(unit, &Arc::from(destination.as_str()), standing, standing.attempts + 1)?;

@@ -15,6 +15,7 @@ const UNDEFERRED_MAX: u32 = 1_000;
 
 /// Carries out a turn.
 pub(crate) fn turn(unit: &mut Unit<'_>, turn: &Turn) -> Result<TurnResult, Failure> {
+    outbox_core::fault!("turn-apply", Failure::planted);
     for completion in &turn.completions {
         complete(unit, &turn.destination, completion)?;
     }
@@ -30,8 +31,12 @@ pub(crate) fn turn(unit: &mut Unit<'_>, turn: &Turn) -> Result<TurnResult, Failu
     let (paused, nudges, patches, placed) = record.unwrap_or_default();
     (result.paused, result.nudges, result.patches) = (paused, nudges, patches);
     if turn.claim > 0 && !paused {
+        outbox_core::plant!("plant-forget-claim", {
+            unit.connection.execute_batch("SAVEPOINT claimed")?;
+        });
         undefer(unit, &turn.destination)?;
         let claims = claim(unit, turn, placed)?;
+        outbox_core::fault!("claim-made", Failure::planted);
         if claims.placed != placed {
             unit.connection
                 .prepare_cached(
@@ -40,6 +45,9 @@ pub(crate) fn turn(unit: &mut Unit<'_>, turn: &Turn) -> Result<TurnResult, Failu
                 )?
                 .execute(params![turn.destination.as_ref(), unit.now.0, claims.placed])?;
         }
+        outbox_core::plant!("plant-forget-claim", {
+            unit.connection.execute_batch("ROLLBACK TO claimed; RELEASE claimed")?;
+        });
         (result.claimed, result.more) = (claims.claimed, claims.more);
         result.next_due = next_due(unit, &turn.destination)?;
     }

@@ -130,3 +130,16 @@ pub fn a_panic_while_preparing_is_the_caller_s_own(make: Make<'_>) {
     assert_eq!(panicked.unwrap_err().code, code::ERR_PANIC);
     subject.enqueue(message(1, None));
 }
+
+pub fn a_panic_in_what_follows_an_answer_is_its_caller_s_own(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    // More of them than a store has threads.
+    for n in 1..=5 {
+        subject.store.enqueue(Box::new(move || Ok(vec![message(n, None)])), Box::new(|_| panic!("a test's own panic")));
+        subject.store.latest_cursor(Box::new(|_| panic!("a test's own panic")));
+    }
+    let id = subject.enqueue(message(6, None));
+    assert_eq!((subject.store.failed(), subject.store.failures()), (None, 0), "the file is not to blame");
+    assert_eq!(subject.state(id), State::Pending);
+    assert_eq!(subject.claim(10).len(), 6, "what was committed stands");
+}

@@ -23,6 +23,7 @@ macro_rules! conformance {
             admission: the_limit_of_waiting_messages_holds_and_delivery_makes_room;
             admission: the_order_of_calls_of_a_thread_is_the_order_of_seq;
             admission: a_panic_while_preparing_is_the_caller_s_own;
+            admission: a_panic_in_what_follows_an_answer_is_its_caller_s_own;
             delivery: a_lane_gives_one_message_at_a_time_in_order;
             delivery: lanes_do_not_wait_for_each_other;
             delivery: messages_without_a_lane_wait_for_nobody;

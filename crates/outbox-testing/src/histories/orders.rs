@@ -29,7 +29,9 @@ impl Model {
                 self.paused.remove(destination.as_str());
                 return Ok(());
             }
-            Command::Configure { .. } | Command::Reset { .. } | Command::Reveal { .. } => return Ok(()),
+            Command::Configure { .. } | Command::Reset { .. } | Command::Reveal { .. } | Command::Export { .. } => {
+                return Ok(());
+            }
         };
         let named = filter.ids.as_ref();
         let (mut changed, mut left) = (Vec::new(), Vec::new());

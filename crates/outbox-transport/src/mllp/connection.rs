@@ -135,6 +135,7 @@ impl Connection {
         frames: &mut Vec<Vec<u8>>,
         deadlines: Deadlines,
     ) -> Ended {
+        outbox_core::fault!("mllp-first-byte", |_| Ended::Cut(End::Eof));
         let mut outgoing = Outgoing::new(parcel.body.reveal());
         let handing_over = poll_fn(|cx| self.poll_hand_over(cx, &mut outgoing, frames));
         match timeout_at(deadlines.write(), handing_over).await {
@@ -142,12 +143,14 @@ impl Connection {
             Ok(Err(end)) => return Ended::Cut(end),
             Err(_) => return Ended::WriteTimeout,
         }
+        outbox_core::fault!("mllp-last-byte", |_| Ended::Cut(End::Eof));
         let first_byte = deadlines.first_byte();
         let (mut judged, mut until) = (0, first_byte);
         loop {
             // An answer that comes byte by byte is not looked at byte by byte.
             if frames.len() > judged {
                 judged = frames.len();
+                outbox_core::fault!("mllp-answer-read", |_| Ended::Cut(End::Eof));
                 let word = word_of(frames, sole_message, &parcel.control_id, parcel.application_ack);
                 if let MllpWord::Final { is_clean } = word {
                     return Ended::LastWord { is_clean };
@@ -186,6 +189,7 @@ impl Connection {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outgoing.rest.advance(wrote);
+            outbox_core::fault!("mllp-piece");
             self.meter.take(wrote);
             // Only a flush tells the meter that nothing is held back; that it cannot be done yet is no matter.
             if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {

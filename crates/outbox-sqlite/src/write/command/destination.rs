@@ -83,3 +83,13 @@ pub(crate) fn note_destination(unit: &Unit<'_>, name: &str, state: &str, reason:
         .execute(params![name, state, unit.now.0, reason])?;
     Ok(())
 }
+
+/// Remembers what the dispatcher is configured with.
+pub(crate) fn note_configuration(unit: &Unit<'_>, configuration: &str) -> Result<(), Failure> {
+    unit.connection
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES ('configuration', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([configuration.as_bytes()])?;
+    Ok(())
+}

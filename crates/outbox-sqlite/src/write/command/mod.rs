@@ -7,12 +7,13 @@ mod replace;
 mod withdraw;
 
 use outbox_core::error::{OutboxError, code};
+use outbox_core::message::MessageId;
 use outbox_core::state::State;
 use outbox_core::status::Changed;
 use outbox_core::store::{By, Command};
 use rusqlite::params;
 
-pub(crate) use self::destination::note_destination;
+pub(crate) use self::destination::{note_configuration, note_destination};
 use self::each::for_each;
 pub(crate) use self::replace::replace;
 use super::unit::Unit;
@@ -46,7 +47,9 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
         Command::Configure { destination, patch } => destination::configure(unit, destination, patch)?,
         Command::Reset { destination } => destination::reset(unit, destination)?,
         Command::Reveal { .. } => Changed::default(),
+        Command::Export { ids } => Changed { count: ids.len() as u64, ..Changed::default() },
     };
+    outbox_core::fault!("command-carried-out", Failure::planted);
     let (name, detail) = described(command);
     record(unit, name, &detail, by, changed.count)?;
     Ok(changed)
@@ -105,6 +108,7 @@ fn described(command: &Command) -> (&'static str, serde_json::Value) {
         }
         Command::Reset { destination } => ("reset", json!({ "destination": destination })),
         Command::Reveal { id, attempt } => ("reveal", json!({ "id": id, "attempt": attempt })),
+        Command::Export { ids } => ("export", json!({ "seqs": ids.iter().map(MessageId::seq).collect::<Vec<_>>() })),
     }
 }
 
@@ -126,6 +130,7 @@ fn record(unit: &Unit<'_>, command: &str, detail: &serde_json::Value, by: &By, c
 
 /// Remembers where a named reader of the changes has come to.
 pub(crate) fn note_consumer(unit: &Unit<'_>, name: &str, cursor: &str) -> Result<(), Failure> {
+    outbox_core::fault!("consumer-note", Failure::planted);
     unit.connection
         .prepare_cached(
             "INSERT INTO consumer (name, cursor, updated_at) VALUES (?1, ?2, ?3)
