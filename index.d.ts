@@ -34,8 +34,31 @@ export interface OutboxConfig {
     /** Longest wait of enqueueHl7; default 5,000. */
     enqueueTimeoutMs?: number
   }
-  /** JSON Lines on the standard error stream, without patient data. Environment: HL7_OUTBOX_LOG. Default `warn`. */
-  log?: { level?: 'error' | 'warn' | 'info' | 'debug' }
+  /**
+   * How long is kept what nobody waits for any more, counted from a message's last change; null for ever. PENDING, HELD and FAILED
+   * messages are never touched. docs/configuration.md says why these defaults.
+   */
+  retention?: {
+    /** Contents and answers of SENT, ACKNOWLEDGED and CANCELLED messages; default 90 days. */
+    bodiesMs?: number | null
+    /** Their rows, attempts and tags, and what persons ordered; a tombstone stays. Default 400 days. */
+    rowsMs?: number | null
+    /** Lines of statusChanges; default 30 days, at least 7. */
+    changesMs?: number | null
+  }
+  /** JSON Lines without patient data; one log per process. Environment: HL7_OUTBOX_LOG (the level), HL7_OUTBOX_LOG_FILE. */
+  log?: {
+    /** Default `warn`. */
+    level?: 'error' | 'warn' | 'info' | 'debug'
+    /** Instead of the standard error stream. Absolute in production. */
+    file?: string
+    /** At this size the file becomes `file.1`, that one `file.2` …; default 10 MiB. */
+    fileBytes?: number
+    /** How many numbered files are kept; default 5. */
+    files?: number
+    /** Hears every line, instead of the standard error stream. At most 1,000 lines wait for it; more are dropped and counted. */
+    onLog?: (line: Record<string, unknown>) => void
+  }
 }
 
 export interface DestinationConfig {
@@ -317,6 +340,11 @@ export function listMessages(filter?: MessageFilter & { cursor?: string; limit?:
 export function getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats>
 export function getHealth(): Promise<Health>
 /**
+ * Figures as text for Prometheus (text/plain; version=0.0.4). Gauges are of the whole file; counters and histograms of this
+ * process. `scope: 'file'` leaves the latter out. docs/operations.md lists the names.
+ */
+export function getMetrics(options?: { scope?: 'all' | 'file' }): Promise<string>
+/**
  * Copies the file to `path` while all processes go on; all that was resolved before the call is in it. Resolves when the copy
  * has been read through (integrity_check) and is on disk; an error leaves nothing there. Readable by the owner only. A name
  * that is taken is refused (ERR_BACKUP_EXISTS) unless `replace`. docs/command-line.md says how one is put back.
@@ -376,6 +404,7 @@ export class Outbox {
   listMessages: typeof listMessages
   getStats: typeof getStats
   getHealth: typeof getHealth
+  getMetrics: typeof getMetrics
   backupOutbox: typeof backupOutbox
   retryMessages: typeof retryMessages
   cancelMessages: typeof cancelMessages

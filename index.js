@@ -16,6 +16,7 @@ exports.getAnswer = facade.getAnswer
 exports.listMessages = facade.listMessages
 exports.getStats = facade.getStats
 exports.getHealth = facade.getHealth
+exports.getMetrics = facade.getMetrics
 exports.backupOutbox = facade.backupOutbox
 exports.retryMessages = facade.retryMessages
 exports.cancelMessages = facade.cancelMessages

@@ -7,6 +7,7 @@ export {
   enqueueHl7Batch,
   getMessage,
   getMessageContent,
+  getMetrics,
   getAttempts,
   getAnswer,
   listMessages,

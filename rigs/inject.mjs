@@ -30,8 +30,8 @@ const CLOSE = [['pwrite', 'main'], ['fdatasync', 'main'], ['fdatasync', 'log'], 
 
 /** What a caller may hear of a failing disk. Nothing here damages a file, so nobody may say so. */
 const CODES = new Set(['ERR_STORE_FAILED', 'ERR_DISK_FULL', 'ERR_STORE_BUSY', 'ERR_ENQUEUE_TIMEOUT', 'ERR_STOPPED', 'ERR_PATH_PERMISSION'])
-/** After a failed call, what was claimed before may still arrive until the drivers have ended; its outcome is lost. */
-const END_US_MAX = 250_000
+/** After a failed call or an end, what was claimed before may still arrive: until the drivers have ended, and it has been read. */
+const END_US_MAX = 1_000_000
 const MEET_MS_MAX = 1_500
 const DOWN_MS_MAX = 3_000
 const RECOVER_MS_MAX = 20_000
@@ -61,6 +61,7 @@ export default {
         const found = await once({ faults, random: random.fork(), round, path: join(folder, `round-${round}`, 'outbox.db'), library, integrity, plant, signal })
         for (const name of Object.keys(totals)) totals[name] += found.figures[name]
         violations.push(...found.violations.map((words) => `round ${round}: ${words}`))
+        for (const words of found.violations.slice(0, 5)) say(`round ${round}: ${words}`)
         say(`round ${round}: ${found.figures.met} of ${faults} faults met, ${violations.length} violations`)
       }
     }
@@ -108,7 +109,7 @@ async function once({ faults, random, round, path, library, integrity, plant, si
     const states = await statesOf(scene.application)
     await scene.application.ask('stopOutbox')
     const damage = await integrity.damageOf(path)
-    const found = check({ calls: journal.calls, arrivals: receiver.arrivals, states, events: [...scene.events, ...board.times().map((at) => [at, at + END_US_MAX])] })
+    const found = check({ calls: journal.calls, arrivals: receiver.arrivals, states, events: [...scene.events, ...board.times()].map((at) => [at, at + END_US_MAX]) })
     count()
     return {
       figures: { ...found.figures, met: scene.met, failedCalls: board.failed(), lasting: scene.lasting, rejections },

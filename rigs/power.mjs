@@ -11,17 +11,18 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { aftermath, destination, startReader } from './lib/aftermath.mjs'
 import { Journal, startApplication } from './lib/application.mjs'
-import { check } from './lib/checker.mjs'
 import { now } from './lib/clock.mjs'
-import { Disk, DISK_TOOLS, LOSSES, makeImage, mountImage, mountMemory } from './lib/disk.mjs'
-import { statesOf, untilDelivered } from './lib/ending.mjs'
+import { Disk, DISK_TOOLS, LOSSES, makeImage, mountMemory } from './lib/disk.mjs'
 import { startIntegrity } from './lib/integrity.mjs'
 import { startReceiver } from './lib/receiver.mjs'
 import { eatMyData, need, needRoot } from './lib/tools.mjs'
 
 /** Cuts of one log before work begins anew on an empty disk. */
 const CUTS_A_ROUND = 30
+/** Between the end of a sender and the reading of its last message here. */
+const READ_US_MAX = 500_000
 const LANES = Array.from({ length: 5 }, (_, n) => `W-${n}`)
 
 export default {
@@ -63,6 +64,7 @@ export default {
             totals.checked += found.figures.enqueued
             totals.sectorsLost += found.lost
             totals.repeats += found.figures.repeats
+            for (const words of found.violations.slice(0, 3)) say(`round ${round}, cut at ${index} (${loss}): ${words}`)
             violations.push(...found.violations.map((words) => `round ${round}, cut at ${index} of ${log.times.length} (${loss}): ${words}`))
           }
         } finally {
@@ -80,17 +82,6 @@ export default {
     return { figures: totals, violations }
   },
 }
-
-/** The application that opens each outbox after its cut; it stays, because starting one takes longer than a cut. */
-async function startReader(path) {
-  mkdirSync(dirname(path))
-  const reader = startApplication({ name: 'READER', config: { path, dispatch: false, destinations: { rig: { url: 'http://127.0.0.1:9/' } } } })
-  if (!(await reader.ready)) throw new Error(`the reader did not start\n${reader.err}`)
-  await reader.ask('stopOutbox')
-  return reader
-}
-
-const destination = (url) => ({ rig: { url, concurrency: 16, retry: { scheduleMs: [20], jitter: 0 } } })
 
 /** One second or so of work on a disk of its own, with an end and a new beginning in it; answers what there is to cut. */
 async function work({ place, random, round, env }) {
@@ -111,8 +102,10 @@ async function work({ place, random, round, env }) {
       if (!(await application.ready)) throw new Error(`the application did not start\n${application.err}`)
       await delay(random.between(100, 400))
       if (random.chance(0.5)) await application.ask('stopOutbox')
-      events.push(now())
+      const from = now()
       await application.kill()
+      // What it had sent may be read here a little later than it ended.
+      events.push([from, now() + READ_US_MAX])
     }
     const ended = now()
     const { kinds, times } = await disk.log()
@@ -143,42 +136,6 @@ function moment({ kinds, times, ended }, random) {
 async function cut({ log, index, at, loss, seed, isLying, place, reader, integrity, signal }) {
   const image = join(place, 'after')
   const { lost } = await log.disk.cut({ index, loss, seed, isLying, to: image })
-  const calls = new Map([...log.journal.calls].filter(([, { called }]) => called < at).map(([control, call]) => [control, { ...call, resolved: call.resolved !== null && call.resolved < at ? call.resolved : null }]))
-  const before = log.arrivals.filter((arrival) => arrival.at < at)
-  const events = [...log.events.filter((event) => event < at), at]
-  const nothing = { figures: { enqueued: 0, repeats: 0 }, lost }
-  let mounted
-  try {
-    mounted = await mountImage(image, join(place, 'look'))
-  } catch (error) {
-    return { ...nothing, violations: [`the file system cannot be mounted: ${error.message}`] }
-  }
-  const receiver = await startReceiver()
-  try {
-    const path = join(mounted.at, 'outbox', 'outbox.db')
-    mkdirSync(dirname(path), { recursive: true })
-    const started = await reader.ask('startOutbox', { path, destinations: destination(receiver.url), log: { level: 'error' } })
-    if (started.error !== undefined) return { ...nothing, violations: [`the outbox cannot be opened: ${started.error} ${started.message}`] }
-    await untilDelivered(reader, { signal })
-    const states = await statesOf(reader)
-    await reader.ask('stopOutbox')
-    const damage = await integrity.damageOf(path)
-    const found = check({ calls, arrivals: [...before, ...receiver.arrivals], states, events })
-    return { ...found, lost, violations: [...found.violations, ...holes(calls, states), ...damage] }
-  } finally {
-    await reader.ask('stopOutbox')
-    await receiver.stop()
-    await mounted.unmount()
-  }
-}
-
-/** Commits are kept in their order: of one process no call is stored behind one that is not. */
-function holes(calls, states) {
-  const missing = new Map()
-  const found = []
-  for (const { control, process, rejected } of calls.values()) {
-    if (!states.has(control)) missing.set(process, missing.get(process) ?? control)
-    else if (missing.has(process) && rejected === 0) found.push(`a hole: ${control} is stored and ${missing.get(process)}, called before, is not`)
-  }
-  return found
+  const found = await aftermath({ image, at, log, place, reader, integrity, signal })
+  return { ...found, lost }
 }

@@ -1,6 +1,6 @@
 // `hl7-outbox backup` and `restore`, and backupOutbox: a copy of a file in use, and the way back.
 import assert from 'node:assert/strict'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 
@@ -143,6 +143,26 @@ test('a backup never replaces anything unasked, and an error leaves nothing', as
   }
   for (const wrong of [[], [1], ['x', 1], ['x', { force: true }], ['x', { replace: 1 }]]) await refused(() => outbox.backupOutbox(...wrong), 'ERR_OPTION')
   assert.deepEqual(readdirSync(here).filter((name) => !name.startsWith('outbox.db')), ['copy.db', 'folder'])
+})
+
+test('a backup that is killed leaves nothing under its name, and the next one removes what it left', async (t) => {
+  const here = folder(t)
+  const [path, copies] = [join(here, 'outbox.db'), join(here, 'copies')]
+  mkdirSync(copies)
+  const outbox = await open(t, undefined, {}, { path, dispatch: false })
+  for (let n = 0; n < 4; n += 1) await outbox.enqueueHl7(hl7({ bytes: 12 << 20 }))
+  const copy = join(copies, 'copy.db')
+  const begun = new Promise((resolve) => {
+    const watcher = watch(copies, () => resolve(watcher.close()))
+  })
+  const program = startProgram(t, [MAIN, 'backup', copy, '--path', path])
+  await begun
+  await program.kill()
+  const [left, ...more] = readdirSync(copies)
+  assert.match(left ?? 'nothing', /^copy\.db\.part-\d+$/)
+  assert.deepEqual(more, [])
+  const { messages } = await outbox.backupOutbox(copy)
+  assert.deepEqual([messages, readdirSync(copies)], [4, ['copy.db']])
 })
 
 test('what is no sound backup is not put in the outbox’s place', async (t) => {

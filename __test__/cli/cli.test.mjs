@@ -46,6 +46,17 @@ test('status tells counts and dispatcher in words and as JSON, and ends with 0 w
   assert.match(alone.out, /no process dispatches/)
 })
 
+test('metrics prints the figures of the file and nothing else', async (t) => {
+  const { path, file } = configFile(t, 'http://127.0.0.1:9/')
+  const outbox = await open(t, 'http://127.0.0.1:9/', {}, { path })
+  await outbox.enqueueHl7(hl7(), { hold: true })
+  const { code, out, err } = await cli(t, ['metrics', '--config', file])
+  assert.deepEqual([code, err], [0, ''])
+  assert.match(out, /^hl7_outbox_messages\{destination="malaffi",state="HELD"\} 1$/m)
+  assert.ok(!out.includes('_total'))
+  assert.equal((await cli(t, ['metrics', '--config', file, '--json'])).code, 2)
+})
+
 test('pause and resume reach an application that is running', async (t) => {
   const taker = await receiver(t)
   const { path, file } = configFile(t, taker.url)

@@ -29,6 +29,25 @@ test('starting is idempotent with the same configuration and refused with anothe
   assert.deepEqual(JSON.parse(out), ['ERR_ALREADY_STARTED', 'ERR_OPTION', 'PENDING', true, 'ERR_STOPPED', 'ERR_STOPPED', true, true])
 })
 
+test('after a start that failed, calls try the same configuration again, and never another file', async (t) => {
+  const here = folder(t)
+  const path = join(here, 'later', 'outbox.db')
+  const { out, err, code } = await runScript(t, `${codeOf}
+    const settings = ${text(config(path, 'http://127.0.0.1:9/', {}, { dispatch: false }))}
+    const said = [await codeOf(outbox.startOutbox(settings)), await codeOf(outbox.enqueueHl7(${text(hl7())}))]
+    // A call has begun to try again when another configuration is started.
+    const calling = codeOf(outbox.getStats())
+    said.push(await codeOf(outbox.startOutbox({ ...settings, path: ${text(join(here, 'missing', 'other.db'))} })), await calling)
+    said.push(await codeOf(outbox.startOutbox(settings)))
+    ;(await import('node:fs')).mkdirSync(${text(join(here, 'later'))})
+    said.push(await codeOf(outbox.enqueueHl7(${text(hl7())})), (await outbox.getHealth()).file.path === ${text(path)}, await codeOf(outbox.startOutbox(settings)))
+    console.log(JSON.stringify(said))`, { cwd: here, env: { MALAFFI_API_URL: 'http://127.0.0.1:9/' } })
+  assert.deepEqual([code, err], [0, ''])
+  const missing = 'ERR_PATH_DIRECTORY'
+  assert.deepEqual(JSON.parse(out), [missing, missing, missing, missing, missing, 'accepted', true, 'accepted'])
+  assert.deepEqual(readdirSync(here), ['later'])
+})
+
 test('the first call starts from the environment, and its secret reaches the receiver', async (t) => {
   const taker = await receiver(t, {}, { bearer: 'not-a-real-token' })
   const path = join(folder(t), 'outbox.db')

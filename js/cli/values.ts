@@ -6,6 +6,12 @@ export function whole(value: string): number {
   return Number(value)
 }
 
+export function port(value: string): number {
+  const number = whole(value)
+  if (number > 65_535) throw new InvalidArgumentError('It takes a number from 0 to 65535.')
+  return number
+}
+
 /** Collects the values of a repeated option. Not a list behind one option: that would swallow the words that follow it. */
 export function several(value: string, before: string[] = []): string[] {
   return [...before, value]

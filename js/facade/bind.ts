@@ -7,8 +7,10 @@ import { loadNative } from './load.js'
 import type * as Native from './native.js'
 
 export type StatusListener = (change: never) => void
+export type LogListener = (line: Record<string, unknown>) => void
 
 const listeners = new Map<number, Set<StatusListener>>()
+const logs = new Map<number, LogListener>()
 let bound: typeof Native | undefined
 
 export function native(): typeof Native {
@@ -26,7 +28,14 @@ function errorOf(code: string, message: string, hint: string | undefined, detail
   return error
 }
 
+/** What the native side says when there are lines to be taken. */
+const LOG_CALL = '"log"'
+
 function onEvent(outbox: number, changes: string): void {
+  if (changes === LOG_CALL) {
+    takeLog(outbox)
+    return
+  }
   const heard = listeners.get(outbox)
   if (heard === undefined) return
   for (const change of JSON.parse(changes) as never[]) {
@@ -39,6 +48,26 @@ function onEvent(outbox: number, changes: string): void {
       }
     }
   }
+}
+
+/** Hands the lines that wait to their listener. What it did not take in time is told as a line of its own. */
+function takeLog(outbox: number): void {
+  const listener = logs.get(outbox)
+  if (listener === undefined) return
+  const { lines, dropped } = JSON.parse(native().takeLog(outbox)) as { lines: Record<string, unknown>[]; dropped: number }
+  if (dropped > 0) lines.push({ timestamp: new Date().toISOString(), level: 'WARN', message: 'log lines were dropped: onLog did not keep up', dropped })
+  for (const line of lines) {
+    try {
+      listener(line)
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
+    }
+  }
+}
+
+/** Hears the log from now on, until the outbox is closed. */
+export function hearLog(outbox: number, listener: LogListener): void {
+  logs.set(outbox, listener)
 }
 
 /** Adds a listener of one outbox; answers whether it is the first. */
@@ -58,5 +87,8 @@ export function unlisten(outbox: number, listener: StatusListener): boolean {
 
 /** Forgets all listeners of an outbox that is closed. */
 export function forget(outbox: number): void {
+  // The last lines tell how the close went.
+  takeLog(outbox)
+  if (logs.delete(outbox)) native().unhearLog(outbox)
   listeners.delete(outbox)
 }

@@ -16,6 +16,7 @@ export {
   getHealth,
   getMessage,
   getMessageContent,
+  getMetrics,
   getStats,
   holdMessages,
   listMessages,

@@ -4,7 +4,7 @@
 /** An outbox that is open or being opened. */
 export declare class NativeOutbox {
   /** Begins to open the outbox; answers at once. Nothing touches the file system on this thread. */
-  static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string): NativeOutbox
+  static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, hearsLog?: boolean | undefined | null): NativeOutbox
   /** Names this outbox in events. */
   get id(): number
   /** Resolves when the outbox is open. */
@@ -31,6 +31,8 @@ export declare class NativeOutbox {
   stats(filter: string): Promise<string>
   /** Health; JSON. */
   health(): Promise<string>
+  /** Figures as text for Prometheus; only those of the file, if so. */
+  metrics(fileOnly: boolean): Promise<string>
   /** Carries out an order of a person, by its name; JSON in, JSON out. */
   command(name: string, argument: string, by: string): Promise<string>
   /** Changes a destination's configuration while running; the patch as JSON, or none to take all changes back. */
@@ -139,3 +141,9 @@ export type Profile = 'hl7' | 'malaffi'
 
 /** Puts a backup in an outbox's place; JSON. */
 export declare function restoreFile(from: string, path: string): Promise<string>
+
+/** Takes the log lines that wait for an outbox of this environment: `{ lines, dropped }` as JSON. */
+export declare function takeLog(outbox: number): string
+
+/** Ends to hear the log for an outbox. */
+export declare function unhearLog(outbox: number): void

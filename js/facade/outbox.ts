@@ -17,9 +17,9 @@ import type {
 } from '../../index.js'
 import { Hl7OutboxError } from '../error.js'
 import * as check from './arguments.js'
-import { forget, listen, native, unlisten } from './bind.js'
+import { forget, hearLog, listen, native, unlisten } from './bind.js'
 import { changes } from './changes.js'
-import type { StatusListener } from './bind.js'
+import type { LogListener, StatusListener } from './bind.js'
 import { checkHl7 } from './check.js'
 import type { NativeOutbox } from './native.js'
 import type { LaidOut } from './tools.js'
@@ -50,13 +50,15 @@ export class Outbox {
   readonly #opened: Promise<void>
 
   /** Use {@link Outbox.open}. A call on an outbox that is still being opened waits in its turn. */
-  constructor(configJson: string | undefined) {
+  constructor(configJson: string | undefined, onLog?: LogListener) {
     if (process.env.NEXT_PHASE === 'phase-production-build') {
       throw new Hl7OutboxError('ERR_BUILD_PHASE', 'the outbox was called during `next build`', {
         hint: "Make the route dynamic (export const dynamic = 'force-dynamic') so that it does not run at build time.",
       })
     }
-    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd())
+    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd(), onLog !== undefined)
+    // Lines come over the event loop, so none is missed between the two.
+    if (onLog !== undefined) hearLog(this.#native.id, onLog)
     this.#opened = this.#native.opened()
     // Who waits for it hears of a failure; so does every call. Unheard, it must not end the process.
     this.#opened.catch(() => undefined)
@@ -64,7 +66,7 @@ export class Outbox {
 
   static open(config?: OutboxConfig): Promise<Outbox> {
     return ask(async () => {
-      const outbox = new Outbox(Outbox.configJson(config))
+      const outbox = new Outbox(Outbox.configJson(config), Outbox.onLog(config))
       await outbox.opened()
       return outbox
     })
@@ -72,7 +74,18 @@ export class Outbox {
 
   /** @internal */
   static configJson(config: OutboxConfig | undefined): string | undefined {
-    return config === undefined ? undefined : check.json(check.plain(config, 'config'), 'config', 'ERR_CONFIG')
+    if (config === undefined) return undefined
+    const given = check.plain(config, 'config')
+    // The one function of a configuration stays on this side.
+    const log = given.log === undefined || given.log === null ? given.log : { ...check.plain(given.log, 'log'), onLog: undefined }
+    return check.json({ ...given, log }, 'config', 'ERR_CONFIG')
+  }
+
+  /** @internal Who hears the log. */
+  static onLog(config: OutboxConfig | undefined): LogListener | undefined {
+    const onLog = config?.log?.onLog
+    if (onLog !== undefined) check.func(onLog, 'log.onLog')
+    return onLog
   }
 
   /** @internal */
@@ -151,6 +164,15 @@ export class Outbox {
         if (name !== 'destination' && name !== 'tags') throw check.wrong(`getStats cannot be filtered by \`${name}\``)
       }
       return parse<Stats>(await this.#native.stats(check.filter(filter)))
+    })
+  }
+
+  getMetrics(options: { scope?: 'all' | 'file' } = {}): Promise<string> {
+    return ask(async () => {
+      const { scope, ...rest } = check.object(options, 'options')
+      for (const name of Object.keys(rest)) throw check.wrong(`\`${name}\` is not an option of getMetrics`)
+      if (scope !== undefined && scope !== 'all' && scope !== 'file') throw check.wrong("`scope` must be 'all' or 'file'")
+      return this.#native.metrics(scope === 'file')
     })
   }
 

@@ -22,8 +22,8 @@ const KEY = Symbol.for('hl7-outbox.process')
 const held = globalThis as { [KEY]?: ProcessState | undefined }
 const state: ProcessState = (held[KEY] ??= { outbox: undefined, configJson: undefined, stopping: undefined, stopped: false, listeners: new Map() })
 
-function open(configJson: string | undefined): Outbox {
-  const outbox = new Outbox(configJson)
+function open(configJson: string | undefined, onLog?: ReturnType<typeof Outbox.onLog>): Outbox {
+  const outbox = new Outbox(configJson, onLog)
   state.outbox = outbox
   state.configJson = configJson
   state.stopped = false
@@ -53,16 +53,20 @@ function call<T>(use: (outbox: Outbox) => Promise<T>): Promise<T> {
 
 export async function startOutbox(config?: OutboxConfig): Promise<void> {
   const configJson = Outbox.configJson(config)
+  const onLog = Outbox.onLog(config)
   if (state.stopping !== undefined) await state.stopping.catch(() => undefined)
-  if (state.outbox !== undefined) {
-    if (configJson !== undefined && configJson !== state.configJson) {
-      throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
-        hint: 'Start it once, or call stopOutbox() first. For a second file use the Outbox class.',
-      })
-    }
-    return state.outbox.opened()
-  }
-  return open(configJson).opened()
+  const present = state.outbox
+  if (present === undefined) return open(configJson, onLog).opened()
+  if (configJson === undefined || configJson === state.configJson) return present.opened()
+  // What a call has begun to open again after a start that failed gives way if it fails again.
+  const isOpen = await present.opened().then(
+    () => true,
+    () => false,
+  )
+  if (!isOpen) return startOutbox(config)
+  throw new Hl7OutboxError('ERR_ALREADY_STARTED', 'the outbox of this process was started before with another configuration', {
+    hint: 'Start it once, or call stopOutbox() first. For a second file use the Outbox class.',
+  })
 }
 
 /** Delivery ends first; messages are taken until it has, then `ERR_STOPPED`. */
@@ -119,6 +123,7 @@ export const getAnswer = method('getAnswer')
 export const listMessages = method('listMessages')
 export const getStats = method('getStats')
 export const getHealth = method('getHealth')
+export const getMetrics = method('getMetrics')
 export const backupOutbox = method('backupOutbox')
 export const retryMessages = method('retryMessages')
 export const cancelMessages = method('cancelMessages')

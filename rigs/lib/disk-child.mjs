@@ -15,6 +15,7 @@ const FUA = 1
 const [READ, WRITE, DISCONNECT, FLUSH] = [0, 1, 2, 3]
 const EINVAL = 22
 const CHUNK = 1 << 16
+const FAILURES_TOLD_MAX = 10_000
 const empty = Buffer.alloc(CHUNK)
 
 const disk = readFileSync(process.argv[2])
@@ -22,7 +23,7 @@ const disk = readFileSync(process.argv[2])
 const log = []
 /** Faults to make: `{ kind, after, times, errno }`; `after` requests of that kind pass, then `times` fail. */
 let faults = []
-const counts = { read: 0, write: 0, flush: 0, failed: 0 }
+const counts = { read: 0, write: 0, flush: 0, failed: 0, failedAt: [] }
 
 /** The state at the cut that was computed last, which later cuts go on from. */
 const kept = { base: Buffer.from(disk), index: 0, open: [] }
@@ -35,6 +36,7 @@ function faultOf(kind) {
     else if (fault.times > 0) {
       fault.times -= 1
       counts.failed += 1
+      if (counts.failedAt.length < FAILURES_TOLD_MAX) counts.failedAt.push(now())
       return fault.errno
     }
   }

@@ -78,7 +78,7 @@ export class Disk {
 
   /** `{ kinds, times }` of the writes and flushes so far. */
   log = () => this.#call('log')
-  /** How many requests there were, and how many failed. */
+  /** How many requests there were, how many failed, and when. */
   counts = () => this.#call('counts')
   /** Faults to make from now on instead of those before: `[{ kind: 'read' | 'write' | 'flush', after, times, errno }]`. */
   fail = (faults) => this.#call('faults', faults)

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 const exec = promisify(execFile)
 
 /** Debian's packages. */
-const PACKAGES = { nbdfuse: 'libnbd-bin', 'mkfs.ext4': 'e2fsprogs', mount: 'mount', umount: 'mount', strace: 'strace', python3: 'python3', prlimit: 'util-linux', cc: 'build-essential' }
+const PACKAGES = { nbdfuse: 'libnbd-bin', 'mkfs.ext4': 'e2fsprogs', mount: 'mount', umount: 'mount', strace: 'strace', python3: 'python3', prlimit: 'util-linux', cc: 'build-essential', 'qemu-system-x86_64': 'qemu-system-x86', busybox: 'busybox-static', cpio: 'cpio', 'dpkg-deb': 'dpkg' }
 const TOOL_MS_MAX = 60_000
 
 function isThere(file) {

@@ -101,6 +101,8 @@ codes! {
         "Restore another backup; `hl7-outbox doctor --full --path BACKUP` says more about this one.";
     ERR_RESTORE_UNFINISHED, Host, false, "A restore of this outbox began and did not end. Its file may be missing, so nobody may open it.",
         "Run `hl7-outbox restore` again, with the same backup or another one.";
+    ERR_BODY_DAMAGED, Host, false, "The bytes of this message are not those that were stored: they changed on disk. They are neither shown nor sent.",
+        "Look for the cause (disk, memory, another program that writes the file). Replace the message by one made anew (replaceMessage), or cancel it.";
     ERR_OPTION, Caller, false, "An argument or option has the wrong type or value; the message names it.",
         "Correct the named argument. Nothing was stored.";
     ERR_MESSAGE_ID, Caller, false, "The message id is not one that enqueueHl7 gave.", "Pass the `id` of an Enqueued or a Message.";
@@ -134,6 +136,8 @@ codes! {
         "Check the disk and the system log, then restart the application.";
     ERR_IN_FLIGHT, Caller, true, "The message is being sent right now.", "Repeat the command when the attempt has ended.";
     ERR_STATE, Caller, false, "The message is in a state that the command does not apply to.", "See docs/states.md for what applies to which state.";
+    ERR_CONTENT_REMOVED, Caller, false, "The message's content is no longer kept (`retention.bodiesMs`), so it cannot be sent again.",
+        "Make the message anew from the record that it was made of, with an MSH-10 of its own.";
     OVERTAKEN, Caller, false, "Later messages of its lane were already delivered; sending it now would put old data over new.",
         "Look at the later messages first; pass `allowOvertaken: true` to send it all the same.";
     ERR_PANIC, Outbox, false, "A defect inside hl7-outbox. The process lives; stored messages are safe.",

@@ -39,4 +39,6 @@ pub trait Observer: Send + Sync + 'static {
     fn listens(&self) -> bool;
     /// Called on the store's writer thread: it must be quick.
     fn hear(&self, changes: Vec<StatusChange>);
+    /// How long a commit took that wrote something, its flush included. Called on the same thread.
+    fn committed(&self, _took: std::time::Duration) {}
 }

@@ -26,4 +26,6 @@ pub mod event;
 pub mod faults;
 pub mod health;
 mod live;
+pub mod metrics;
 pub mod outbox;
+pub mod retention;

@@ -39,6 +39,13 @@ impl MessageId {
         i64::from_be_bytes(seq)
     }
 
+    /// When the message was stored, by the wall clock of its store.
+    pub fn stored_at(&self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        let seconds = i64::try_from(seconds).ok()?;
+        Some(Timestamp(seconds.saturating_mul(1_000).saturating_add(i64::from(nanoseconds / 1_000_000))))
+    }
+
     /// The sixteen bytes as stored.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -17,6 +17,7 @@ use crate::event::StatusChange;
 use crate::health::{self, Facts};
 use crate::live::Live;
 use crate::message::MessageId;
+use crate::metrics::{Metrics, Scope};
 use crate::status::{AttemptView, Changed, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
 use crate::store::{Admitted, By, Command, DestinationRecord, Done, LaidOut, MessageRef, Store, wait};
 use crate::transport::Transport;
@@ -47,6 +48,7 @@ pub struct Outbox {
     store: Arc<dyn Store>,
     election: Arc<dyn Election>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     dispatcher: Mutex<Option<Arc<Dispatcher>>>,
 }
 
@@ -58,6 +60,7 @@ impl Outbox {
         let live = Arc::new(Live::new(settings));
         // What persons changed holds from the first message on.
         live.follow(wait(|done| store.patches(done))?, |destination| connect(destination).map(drop));
+        let metrics = Arc::new(Metrics::new(live.base().destinations.values().map(|destination| &destination.name))?);
         let mut destinations = Vec::new();
         for destination in live.present().destinations.values() {
             destinations.push(Way { destination: Arc::clone(destination), transport: connect(destination)? });
@@ -69,10 +72,12 @@ impl Outbox {
             runtime,
             destinations,
             stands: live.base().dispatch,
+            retention: live.base().retention,
+            metrics: Arc::clone(&metrics),
             follow: follower(&live, &connect, &store),
             configuration: serde_json::to_string(&live.base().fingerprint()).unwrap_or_default(),
         })?;
-        Ok(Self { live, connect, store, election, clock, dispatcher: Mutex::new(Some(Arc::new(dispatcher))) })
+        Ok(Self { live, connect, store, election, clock, metrics, dispatcher: Mutex::new(Some(Arc::new(dispatcher))) })
     }
 
     /// The settings of the start.
@@ -87,9 +92,11 @@ impl Outbox {
     /// Stores the messages of one call, all or none. `done` is called after the commit.
     pub fn enqueue(&self, requests: Vec<EnqueueRequest>, done: Done<Vec<Admitted>>) {
         let (settings, clock, dispatcher) = (self.live.present(), Arc::clone(&self.clock), self.dispatcher());
+        let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
         self.store.enqueue(
             Box::new(move || enqueue::prepare(&settings, clock.as_ref(), requests)),
             Box::new(move |result| {
+                metrics.enqueued(&result, began.elapsed());
                 crate::fault!("enqueue-callback");
                 if let (Ok(admitted), Some(dispatcher)) = (&result, &dispatcher) {
                     for one in admitted.iter().filter(|one| !one.duplicate) {
@@ -317,6 +324,23 @@ impl Outbox {
                     })
                 }));
             })),
+        }));
+    }
+
+    /// The counters of this process.
+    pub fn counters(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Figures as text for Prometheus.
+    pub fn metrics(&self, scope: Scope, done: Done<String>) {
+        let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
+        self.health(Box::new(move |health| match health {
+            Err(error) => done(Err(error)),
+            Ok(health) => store.stats(
+                MessageFilter::default(),
+                Box::new(move |stats| done(stats.and_then(|stats| metrics.render(scope, &health, &stats)))),
+            ),
         }));
     }
 

@@ -15,6 +15,7 @@ use crate::error::OutboxError;
 use crate::event::StatusChange;
 use crate::hl7::AckCondition;
 use crate::message::{Body, MessageId, NewMessage};
+use crate::retention::{Place, Retention, Swept};
 use crate::retry::Next;
 use crate::state::State;
 use crate::status::{AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats};
@@ -320,6 +321,9 @@ pub trait Store: Send + Sync + 'static {
     fn recover(&self, done: Done<u64>);
     /// After a jump of the wall clock: nothing waits longer than its own delay from now. Answers how many were mended.
     fn mend_due(&self, done: Done<u64>);
+    /// Removes a batch of what need not be kept any more, within a few milliseconds, and says where to go on. PENDING, HELD and
+    /// FAILED messages are never touched, and of a message that leaves a tombstone stays.
+    fn sweep(&self, retention: Retention, from: Place, done: Done<Swept>);
     /// Carries out and records an order.
     fn command(&self, command: Command, by: By, done: Done<Changed>);
     /// Stores the first message of `prepare` in the lane place of a FAILED or HELD one, which becomes CANCELLED. The second,

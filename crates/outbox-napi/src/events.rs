@@ -1,9 +1,11 @@
 //! Who listens to changes of status, in which environments.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use outbox_core::event::{Observer, StatusChange};
+use outbox_core::metrics::Metrics;
 
 use crate::port::Port;
 
@@ -12,9 +14,16 @@ use crate::port::Port;
 pub(crate) struct Listeners {
     count: AtomicUsize,
     ports: Mutex<Vec<(u32, Arc<Port>)>>,
+    /// Those of the outbox, as soon as it has begun.
+    metrics: OnceLock<Arc<Metrics>>,
 }
 
 impl Listeners {
+    /// Commits are measured from now on.
+    pub(crate) fn measure(&self, metrics: &Arc<Metrics>) {
+        let _ = self.metrics.set(Arc::clone(metrics));
+    }
+
     /// Adds a handle's environment.
     pub(crate) fn add(&self, handle: u32, port: Arc<Port>) {
         self.change(|ports| {
@@ -45,6 +54,12 @@ impl Observer for Listeners {
         let Ok(json) = serde_json::to_string(&changes) else { return };
         for (handle, port) in self.ports.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             port.tell(*handle, json.clone());
+        }
+    }
+
+    fn committed(&self, took: Duration) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.committed(took);
         }
     }
 }

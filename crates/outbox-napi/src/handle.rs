@@ -14,7 +14,7 @@ use outbox_core::config::{self, Environment, Limits, OutboxConfig, Settings};
 use outbox_core::error::{OutboxError, code};
 use tokio::sync::watch;
 
-use crate::port::Ticket;
+use crate::port::{Port, Ticket};
 use crate::registry::{self, Open};
 use crate::{log, runtime};
 
@@ -85,7 +85,7 @@ fn from_file(environment: &Environment, working_directory: &std::path::Path) -> 
 
 impl Handle {
     /// Begins to open; answers at once.
-    pub(crate) fn open(source: Source) -> Arc<Self> {
+    pub(crate) fn open(source: Source, hears_log: Option<Arc<Port>>) -> Arc<Self> {
         let handle = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State::Opening(Vec::new())),
@@ -96,6 +96,9 @@ impl Handle {
             waiting: Mutex::default(),
             ended: watch::channel(false).0,
         });
+        if let Some(port) = hears_log {
+            log::hear(handle.id, port);
+        }
         let opening = Arc::clone(&handle);
         let started = std::thread::Builder::new().name(String::from("hl7-open")).spawn(move || {
             // First, so that calls do not wait for ever on a disk that never answers.
@@ -104,7 +107,7 @@ impl Handle {
             let opened = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 outbox_core::fault!("open-thread");
                 settings(source).and_then(|settings| {
-                    log::begin(settings.log_level);
+                    log::begin(&settings.log)?;
                     registry::open(settings)
                 })
             }));

@@ -9,10 +9,12 @@ use napi::bindgen_prelude::{Either, Env, FunctionRef, PromiseRaw, Result};
 use napi_derive::napi;
 use outbox_core::dispatch::election::Reading;
 use outbox_core::error::OutboxError;
+use outbox_core::metrics::Scope;
 use outbox_core::store::Done;
 
 use crate::convert::{self, FlatOptions};
 use crate::handle::{Handle, Source};
+use crate::log;
 use crate::port::{self, ErrorArguments, EventArguments, Ticket};
 use crate::registry::Open;
 use crate::settle::Settlement;
@@ -39,6 +41,18 @@ pub struct NativeOutbox {
     readings: Arc<Mutex<HashMap<String, Reading>>>,
 }
 
+/// Takes the log lines that wait for an outbox of this environment: `{ lines, dropped }` as JSON.
+#[napi(catch_unwind)]
+pub fn take_log(outbox: u32) -> String {
+    log::take(outbox)
+}
+
+/// Ends to hear the log for an outbox.
+#[napi(catch_unwind)]
+pub fn unhear_log(outbox: u32) {
+    log::unhear(outbox);
+}
+
 /// A message of a batch.
 #[napi(object, object_to_js = false)]
 pub struct BatchItem {
@@ -53,13 +67,20 @@ pub struct BatchItem {
 impl NativeOutbox {
     /// Begins to open the outbox; answers at once. Nothing touches the file system on this thread.
     #[napi(factory, catch_unwind)]
-    pub fn open(config_json: Option<String>, environment_json: String, working_directory: String) -> Self {
+    pub fn open(
+        env: &Env,
+        config_json: Option<String>,
+        environment_json: String,
+        working_directory: String,
+        hears_log: Option<bool>,
+    ) -> Result<Self> {
         let source = Source {
             json: config_json,
             environment: convert::environment(&environment_json),
             working_directory: PathBuf::from(working_directory),
         };
-        Self { handle: Handle::open(source), readings: Arc::default() }
+        let hears_log = if hears_log == Some(true) { Some(port::port(env)?) } else { None };
+        Ok(Self { handle: Handle::open(source, hears_log), readings: Arc::default() })
     }
 
     /// Names this outbox in events.
@@ -212,6 +233,20 @@ impl NativeOutbox {
         self.call(env, |open, done| open.outbox.health(done), |health| Settlement::json(&health))
     }
 
+    /// Figures as text for Prometheus; only those of the file, if so.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn metrics<'env>(&self, env: &'env Env, file_only: bool) -> Result<PromiseRaw<'env, ()>> {
+        let scope = if file_only { Scope::File } else { Scope::All };
+        self.call(
+            env,
+            move |open, done| {
+                open.outbox.counters().log_lines_dropped(log::dropped());
+                open.outbox.metrics(scope, done);
+            },
+            Settlement::Json,
+        )
+    }
+
     /// Carries out an order of a person, by its name; JSON in, JSON out.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn command<'env>(
@@ -355,6 +390,7 @@ impl NativeOutbox {
 /// What the environment did not close itself: its worker ended, or nobody holds it any more.
 impl Drop for NativeOutbox {
     fn drop(&mut self) {
+        log::unhear(self.handle.id);
         self.handle.close(Duration::ZERO, |_| {});
     }
 }

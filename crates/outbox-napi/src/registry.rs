@@ -63,6 +63,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
         runtime: runtime()?.handle().clone(),
         connect: Arc::new(outbox_transport::connect),
     })?;
+    listeners.measure(outbox.counters());
     let open = Arc::new(Open { outbox, listeners });
     all.insert(key(&path), Entry { open: Arc::clone(&open), handles: 1 });
     Ok(open)

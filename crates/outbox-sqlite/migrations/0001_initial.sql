@@ -91,7 +91,8 @@ CREATE INDEX message_barrier ON message (lane, position) WHERE place = 'barrier'
 CREATE INDEX message_due ON message (destination, rank, due_at) WHERE place = 'front';
 CREATE INDEX message_deferred ON message (destination, due_at) WHERE place = 'deferred';
 CREATE INDEX message_in_flight ON message (destination) WHERE place = 'flight';
-CREATE INDEX message_by_delivery ON message (sent_at) WHERE sent_at IS NOT NULL;
+-- Without tombstones: retention looks here for those that are old enough to become one.
+CREATE INDEX message_by_delivery ON message (sent_at) WHERE sent_at IS NOT NULL AND purged_at IS NULL;
 
 -- Generated from outbox_core::state::TRANSITIONS; a test compares them.
 CREATE TRIGGER message_moves_as_the_table_says BEFORE UPDATE OF state ON message

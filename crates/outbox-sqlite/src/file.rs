@@ -1,6 +1,7 @@
 //! The file as the writer holds it: opened, and opened again after the disk has failed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outbox_core::error::{OutboxError, code};
@@ -21,7 +22,7 @@ pub(crate) struct OpenFile {
     /// Before the connection, which must be the last to be closed.
     pub(crate) checkpointer: Checkpointer,
     pub(crate) connection: Connection,
-    pub(crate) digests: Digests,
+    pub(crate) digests: Arc<Digests>,
 }
 
 impl OpenFile {
@@ -63,7 +64,7 @@ impl OpenFile {
     }
 
     fn of(path: &Path, mut connection: Connection) -> Result<Self, Failure> {
-        let digests = Digests::of(&connection)?;
+        let digests = Arc::new(Digests::of(&connection)?);
         reserve(path, &connection)?;
         let checkpointer = Checkpointer::start(path, &mut connection)?;
         Ok(Self { checkpointer, connection, digests })

@@ -81,6 +81,8 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     // The mark is the first thing in the file, written before WAL mode: so it stands in the header itself.
     let mark: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if mark == 0 {
+        // Also the first thing: with a table in the file it could not be chosen any more. Retention gives pages back by it.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     outbox_core::fault!("store-marked", Failure::planted);

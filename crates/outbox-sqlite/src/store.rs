@@ -10,6 +10,7 @@ use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
 use outbox_core::event::{Observer, StatusChange};
 use outbox_core::message::MessageId;
+use outbox_core::retention::{Place as Sweeping, Retention, Swept};
 use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
@@ -19,6 +20,7 @@ use outbox_core::store::{
 };
 
 use crate::connection::open_reader;
+use crate::digest::Digests;
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
 use crate::identity::Place;
@@ -58,6 +60,8 @@ pub struct SqliteStore {
     writer: WriterHandle,
     readers: Arc<Readers>,
     failed: Failed,
+    /// The file's keys, which stay what they were when it was made.
+    digests: Arc<Digests>,
     _open: OpenMark,
 }
 
@@ -67,6 +71,7 @@ impl SqliteStore {
         outbox_core::fault!("store-open", outbox_core::faults::refused);
         let open = OpenMark::set(path)?;
         let file = OpenFile::open(path)?;
+        let digests = Arc::clone(&file.digests);
         let failed = Failed::default();
         let readers = Arc::new(Readers::start(path)?);
         let writer = Writer {
@@ -80,7 +85,7 @@ impl SqliteStore {
             failed: failed.clone(),
         };
         let writer = WriterHandle::start(writer)?;
-        Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, _open: open })
+        Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, digests, _open: open })
     }
 }
 
@@ -157,6 +162,10 @@ impl Store for SqliteStore {
         self.writer.mend_due(done);
     }
 
+    fn sweep(&self, retention: Retention, from: Sweeping, done: Done<Swept>) {
+        self.writer.sweep(retention, from, done);
+    }
+
     fn command(&self, command: Command, by: By, done: Done<Changed>) {
         self.writer.command(command, by, done);
     }
@@ -178,7 +187,8 @@ impl Store for SqliteStore {
     }
 
     fn content(&self, id: MessageId, done: Done<Option<Vec<u8>>>) {
-        self.readers.ask(move |connection| read::content(connection, id), done);
+        let digests = Arc::clone(&self.digests);
+        self.readers.ask(move |connection| read::content(connection, &digests, id), done);
     }
 
     fn attempts(&self, id: MessageId, done: Done<Vec<AttemptView>>) {

@@ -152,6 +152,8 @@ fn a_body_that_changed_on_disk_is_never_sent_and_its_lane_waits_for_a_person() {
     assert_eq!(claimed, ["TEST000003"]);
     let view = wait(|done| store.message(outbox_core::store::MessageRef::Id(damaged.id), done)).unwrap().unwrap();
     assert_eq!((view.status, view.failure.unwrap().reason), (State::Failed, String::from("unreadable")));
+    assert_eq!(wait(|done| store.content(damaged.id, done)).unwrap_err().code, code::ERR_BODY_DAMAGED);
+    assert!(wait(|done| store.content(next.id, done)).unwrap().is_some());
     let behind = wait(|done| store.message(outbox_core::store::MessageRef::Id(next.id), done)).unwrap().unwrap();
     assert_eq!(behind.blocked_by, Some(damaged.id));
     let by = By { actor: String::from("tester"), reason: None };

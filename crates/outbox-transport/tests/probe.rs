@@ -36,7 +36,7 @@ async fn faults(rest: Value) -> Vec<Option<&'static str>> {
 
 #[tokio::test]
 async fn a_receiver_is_reached_and_gets_no_message() {
-    let papers = Papers::new();
+    let (papers, strangers) = (Papers::new(), Papers::new());
     let end = (2090, 1, 1);
     let receiver = serving(&papers.until("localhost", ExtendedKeyUsagePurpose::ServerAuth, end), None).await;
     for url in urls(&receiver) {
@@ -46,7 +46,7 @@ async fn a_receiver_is_reached_and_gets_no_message() {
         assert_eq!(ways[0].certificate_expires_at, Timestamp::from_iso("2090-01-01T00:00:00Z"));
         assert_eq!(probe.client_certificate_expires_at(), None);
         assert_eq!(
-            faults(json!({ "url": url, "tls": Papers::new().trusted() })).await,
+            faults(json!({ "url": url, "tls": strangers.trusted() })).await,
             [Some("server-certificate-refused")]
         );
     }

@@ -5,15 +5,13 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-import { InvalidArgumentError } from 'commander'
-
 import { adminRoute, type Access, type Handler, type Permission } from '../../admin/index.js'
 import { command, ends, examples, Option } from '../command.js'
 import { by, withOutbox } from '../open.js'
 import { out, outJson, words } from '../output.js'
 import { end } from '../signals.js'
 import { EXIT } from '../usage.js'
-import { whole } from '../values.js'
+import { port } from '../values.js'
 
 const HOST = '127.0.0.1'
 const ALL: Permission[] = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'pause', 'reveal']
@@ -22,10 +20,10 @@ const SESSION_MS = 12 * 3_600_000
 
 export const admin = examples(
   command('admin')
-    .description('Serve the admin page on 127.0.0.1 until a signal ends it. It prints an address that works once, in one browser of this machine. docs/admin.md tells what the page shows.')
-    .addOption(new Option('--port <n>', 'where it listens; 0: any free port').argParser(port).default(0))
-    .option('--actor <name>', 'who commands from the page; default: the system’s user and host')
-    .option('--read-only', 'to look, not to command and not to read messages')
+    .description('Serve the admin page on 127.0.0.1 until a signal ends it. The printed address works once.')
+    .addOption(new Option('--port <n>', 'where it listens; default: any that is free').argParser(port))
+    .option('--actor <name>', 'who commands; default: the system’s user and host')
+    .option('--read-only', 'to look, and no more')
     .action(
       ends(async (options) => {
         const { actor } = by({ actor: options.actor })
@@ -38,11 +36,15 @@ export const admin = examples(
               response.end()
             })
           })
-          await new Promise<void>((resolve, reject) => {
-            server.once('error', reject).listen(options.port, HOST, resolve)
-          })
-          // Before anybody is told the address, and may end it.
-          const { asked } = end()
+          const { asked, forget } = end()
+          try {
+            await new Promise<void>((resolve, reject) => {
+              server.once('error', reject).listen(options.port ?? 0, HOST, resolve)
+            })
+          } catch (error) {
+            forget()
+            throw error
+          }
           door.host = `${HOST}:${(server.address() as AddressInfo).port}`
           const url = `http://${door.host}/?token=${door.token}`
           await (options.json === true ? outJson({ url, pid: process.pid }) : out(`${url}\n`))
@@ -54,16 +56,8 @@ export const admin = examples(
         })
       }),
     ),
-  'admin',
-  'admin --config /etc/clinic/hl7-outbox.config.json --actor fatima',
-  'admin --read-only --port 8090',
+  'admin --config /etc/clinic/hl7-outbox.config.json',
 )
-
-function port(value: string): number {
-  const number = whole(value)
-  if (number > 65_535) throw new InvalidArgumentError('It takes a number from 0 to 65535.')
-  return number
-}
 
 /** One token in the printed address, for one browser: it is given a cookie, and the token is worth nothing any more. */
 class Door {

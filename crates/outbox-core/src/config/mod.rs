@@ -4,6 +4,7 @@
 //! the environment. Unknown keys are refused, so a misspelt limit never passes for a set one.
 
 mod destination;
+mod lasting;
 mod patch;
 mod resolve;
 mod secret;
@@ -14,7 +15,7 @@ pub(crate) use destination::given;
 pub use destination::{Auth, DestinationConfig, OAuth2, OrderBy, Proxy, RateLimit, Retry, Timeouts, Tls};
 pub use patch::read_patch;
 pub use secret::Secret;
-pub use settings::{Destination, Environment, Fingerprint, Limits, Resolver, Settings};
+pub use settings::{Destination, Environment, Fingerprint, Limits, LogSettings, Resolver, Settings};
 pub use url::{Address, Scheme};
 
 use std::collections::BTreeMap;
@@ -39,6 +40,9 @@ pub struct OutboxConfig {
     /// Limits, each with a default.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How long is kept what nobody waits for any more.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// Diagnostics.
     #[serde(default)]
     pub log: LogConfig,
@@ -60,12 +64,33 @@ pub struct LimitsConfig {
     pub enqueue_timeout_ms: Option<u64>,
 }
 
-/// How much is written to the standard error stream, as JSON Lines without patient data.
+/// How long what is kept, as written; see [`crate::retention::Retention`] for the defaults. `null` is for ever.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Bytes and answers, in milliseconds after the end of a message.
+    #[serde(default, deserialize_with = "given")]
+    pub bodies_ms: Option<Option<u64>>,
+    /// Rows, with attempts and labels.
+    #[serde(default, deserialize_with = "given")]
+    pub rows_ms: Option<Option<u64>>,
+    /// Lines of the feed of changes.
+    #[serde(default, deserialize_with = "given")]
+    pub changes_ms: Option<Option<u64>>,
+}
+
+/// What is logged and where to, as JSON Lines without patient data.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LogConfig {
     /// Environment: `HL7_OUTBOX_LOG`.
     pub level: Option<LogLevel>,
+    /// A file instead of the standard error stream. Environment: `HL7_OUTBOX_LOG_FILE`.
+    pub file: Option<String>,
+    /// At this size the file gets a number and a new one begins.
+    pub file_bytes: Option<u64>,
+    /// How many numbered files are kept.
+    pub files: Option<u32>,
 }
 
 /// The least severe line that is written.

@@ -9,11 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::destination::{AfterFailure, Auth, DestinationConfig, OrderBy, Proxy, Retry, Tls};
+pub use super::lasting::LogSettings;
+use super::lasting::{resolve_log, resolve_retention};
 use super::resolve::resolve_destination;
 use super::url::Scheme;
-use super::{LogLevel, OutboxConfig, Secret};
+use super::{OutboxConfig, Secret};
 use crate::acknowledgement::Policy;
 use crate::error::{OutboxError, code};
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 
 /// The environment variables of the process, as read once on the JS thread: reading them from another thread while
@@ -118,8 +121,10 @@ pub struct Settings {
     pub dispatch: bool,
     /// Limits.
     pub limits: Limits,
-    /// The least severe line that is logged.
-    pub log_level: LogLevel,
+    /// How long is kept what nobody waits for any more.
+    pub retention: Retention,
+    /// What is logged, and where to.
+    pub log: LogSettings,
     /// How a destination is resolved anew when persons change it.
     pub resolver: Resolver,
 }
@@ -182,14 +187,8 @@ impl Settings {
         let resolver = Resolver(Arc::new((written, environment.clone())));
         let default_destination = default_destination(config.default_destination, &destinations)?;
         let dispatch = config.dispatch.unwrap_or(environment.get("HL7_OUTBOX_DISPATCH") != Some("off"));
-        let log_level = match (config.log.level, environment.get("HL7_OUTBOX_LOG")) {
-            (Some(level), _) => level,
-            (None, None | Some("warn")) => LogLevel::Warn,
-            (None, Some("error")) => LogLevel::Error,
-            (None, Some("info")) => LogLevel::Info,
-            (None, Some("debug")) => LogLevel::Debug,
-            (None, Some(_)) => return Err(wrong("HL7_OUTBOX_LOG", "is not one of error, warn, info, debug")),
-        };
+        let retention = resolve_retention(&config.retention)?;
+        let log = resolve_log(config.log, environment, working_directory)?;
         let defaults = Limits::default();
         let limits = Limits {
             message_bytes: size("limits.messageBytes", config.limits.message_bytes, defaults.message_bytes)?,
@@ -200,7 +199,7 @@ impl Settings {
             enqueue_timeout: at_least_one("limits.enqueueTimeoutMs", config.limits.enqueue_timeout_ms)?
                 .map_or(defaults.enqueue_timeout, Duration::from_millis),
         };
-        Ok(Self { path, destinations, default_destination, dispatch, limits, log_level, resolver })
+        Ok(Self { path, destinations, default_destination, dispatch, limits, retention, log, resolver })
     }
 }
 

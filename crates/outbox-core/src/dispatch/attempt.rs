@@ -10,6 +10,7 @@ use crate::acknowledgement::{self, Asked, Seen, Verdict};
 use crate::clock::Timestamp;
 use crate::config::Destination;
 use crate::hl7::AckCondition;
+use crate::message::MessageId;
 use crate::retry::{self, Progress};
 use crate::store::{AttemptRecord, Claimed, Completion};
 use crate::transport::{Delivery, Parcel, Transport};
@@ -18,6 +19,8 @@ use crate::transport::{Delivery, Parcel, Transport};
 #[derive(Clone, Debug)]
 pub(super) struct Ticket {
     pub(super) seq: i64,
+    pub(super) id: MessageId,
+    pub(super) began: Instant,
     pub(super) attempt: u32,
     pub(super) control_id: Arc<str>,
     pub(super) progress: Progress,
@@ -31,6 +34,8 @@ impl Ticket {
     pub(super) fn of(claimed: &Claimed) -> Self {
         Self {
             seq: claimed.seq,
+            id: claimed.id,
+            began: Instant::now(),
             attempt: claimed.attempt,
             control_id: Arc::clone(&claimed.control_id),
             progress: Progress {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::acknowledgement::{Outcome, Verdict};
+use crate::acknowledgement::{Outcome, Row, Verdict};
 use crate::status::DestinationState;
 
 const PROBE_FIRST: Duration = Duration::from_secs(1);
@@ -16,6 +16,8 @@ const MISCONFIGURED_PROBE: Duration = Duration::from_secs(15 * 60);
 const STREAK: usize = 5;
 /// … when they come from so many lanes: one patient's messages alone prove nothing.
 const STREAK_LANES: usize = 3;
+/// What breaks a message that has begun to leave; every other code of `not-delivered` says that no connection came about.
+const BEGUN: [&str; 3] = ["CONNECTION_LOST", "WRITE_TIMEOUT", "ANSWERED_EARLY"];
 /// Messages in a row, from as many lanes, refused with one code: the set-up is wrong, not every message.
 const REFUSALS: usize = 10;
 /// Most failures and suspects that are remembered.
@@ -129,10 +131,14 @@ impl Breaker {
             }
             Outcome::Rejected => self.refused(case, verdict, now),
             Outcome::Retry | Outcome::Indeterminate => self.failed(case, now),
-            Outcome::Unreachable => self.rest_or_blame(case, DestinationState::BreakerOpen, None, now),
-            Outcome::Misconfigured => {
+            Outcome::Unreachable if has_begun(verdict) => {
+                self.rest_or_blame(case, DestinationState::BreakerOpen, None, now)
+            }
+            Outcome::Misconfigured if has_begun(verdict) => {
                 self.rest_or_blame(case, DestinationState::Misconfigured, Some(MISCONFIGURED_PROBE), now)
             }
+            Outcome::Unreachable => self.rest(DestinationState::BreakerOpen, None, now),
+            Outcome::Misconfigured => self.rest(DestinationState::Misconfigured, Some(MISCONFIGURED_PROBE), now),
             Outcome::Throttled => {
                 let turned = self.begin(DestinationState::Throttled, verdict.retry_after, now);
                 self.spare(turned)
@@ -194,6 +200,10 @@ impl Breaker {
         if passed_since && self.open.is_none() {
             return Judgement::new(Blame::Message, Turned::No);
         }
+        self.rest(state, delay, now)
+    }
+
+    fn rest(&mut self, state: DestinationState, delay: Option<Duration>, now: Instant) -> Judgement {
         let turned = self.begin(state, delay, now);
         self.spare(turned)
     }
@@ -231,6 +241,17 @@ impl Open {
         let grown = PROBE_FIRST.saturating_mul(1 << self.probes.min(6)).min(PROBE_MAX);
         self.probes = self.probes.saturating_add(1);
         self.until = now + delay.unwrap_or(grown);
+    }
+}
+
+/// Whether the attempt came so far that the message can be to blame. No connection, or a refused certificate, proxy or token,
+/// says nothing of a message that nobody has seen, however often it meets the same one: of two machines behind one name the
+/// second may be the broken one.
+fn has_begun(verdict: &Verdict) -> bool {
+    match verdict.row {
+        Row::CertificateRefused | Row::ProxyRefused | Row::TokenRefused => false,
+        Row::NotDelivered => BEGUN.contains(&verdict.code.as_str()),
+        _ => true,
     }
 }
 
@@ -345,15 +366,37 @@ mod tests {
 
     #[test]
     fn a_message_that_fails_while_others_pass_pays_itself() {
-        for outcome in [Outcome::Misconfigured, Outcome::Unreachable] {
+        for (outcome, row, code) in [
+            (Outcome::Misconfigured, Row::Http403, "HTTP_403"),
+            (Outcome::Unreachable, Row::NotDelivered, "CONNECTION_LOST"),
+        ] {
             let mut bench = Bench::new();
-            assert_eq!(bench.ends(case(1), outcome).blame, Blame::Destination);
+            let failure = Verdict { row, code: code.to_owned(), ..verdict(outcome) };
+            let fails = |bench: &mut Bench, seq| bench.breaker.judge(case(seq), &failure, bench.now);
+            assert_eq!(fails(&mut bench, 1).blame, Blame::Destination);
             bench.now = bench.breaker.until().unwrap();
-            assert_eq!(bench.ends(case(1), outcome).blame, Blame::Destination, "nobody has passed yet");
+            assert_eq!(fails(&mut bench, 1).blame, Blame::Destination, "nobody has passed yet");
             assert!(matches!(bench.ends(case(2), Outcome::Accepted).turned, Turned::Works(_)));
-            assert_eq!(bench.ends(case(1), outcome), Judgement::new(Blame::Message, Turned::No));
+            assert_eq!(fails(&mut bench, 1), Judgement::new(Blame::Message, Turned::No));
             assert_eq!(bench.allows(), 4, "the others go on");
-            assert_eq!(bench.ends(case(3), outcome).blame, Blame::Destination, "another one is not a suspect yet");
+            assert_eq!(fails(&mut bench, 3).blame, Blame::Destination, "another one is not a suspect yet");
+        }
+    }
+
+    #[test]
+    fn a_message_that_never_began_to_leave_is_not_to_blame_however_often_others_pass() {
+        for (outcome, row, code) in [
+            (Outcome::Misconfigured, Row::CertificateRefused, "SERVER_CERTIFICATE_REFUSED"),
+            (Outcome::Misconfigured, Row::ProxyRefused, "PROXY_REFUSED"),
+            (Outcome::Misconfigured, Row::TokenRefused, "TOKEN_REFUSED"),
+            (Outcome::Unreachable, Row::NotDelivered, "CONNECT_REFUSED"),
+        ] {
+            let mut bench = Bench::new();
+            let failure = Verdict { row, code: code.to_owned(), ..verdict(outcome) };
+            for _ in 0..20 {
+                assert_eq!(bench.breaker.judge(case(1), &failure, bench.now).blame, Blame::Destination, "{code}");
+                assert!(matches!(bench.ends(case(2), Outcome::Accepted).turned, Turned::Works(_)));
+            }
         }
     }
 

@@ -17,6 +17,8 @@ use super::rate::Bucket;
 use crate::acknowledgement::Verdict;
 use crate::clock::Clock;
 use crate::error::OutboxError;
+use crate::metrics::Metrics;
+use crate::retry::Next;
 use crate::status::DestinationState;
 use crate::store::{By, Command, Completion, Store, Turn, TurnResult};
 use crate::transport::Delivery;
@@ -39,6 +41,7 @@ pub(super) struct Driver {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bell: Arc<Bell>,
     pub(super) phase: watch::Receiver<Phase>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What a driver knows between two passes.
@@ -201,11 +204,15 @@ impl Driver {
             Err(error) => (error.id(), panicked()),
         };
         let Some(ticket) = course.tickets.remove(&id) else { return };
-        let seq = ticket.seq;
+        let (seq, id, began) = (ticket.seq, ticket.id, ticket.began);
         crate::fault!("attempt-ended");
         let Course { breaker, way, .. } = &mut *course;
         let (completion, verdict, judgement) = ticket.complete(delivery, &way.destination, self.clock.now(), breaker);
         tracing::debug!(destination = %way.destination.name, seq, outcome = verdict.outcome.as_str(), row = verdict.row.as_str(), "an attempt ended");
+        self.metrics.attempted(&way.destination.name, &verdict, began.elapsed());
+        if matches!(completion.next, Next::Deliver { .. }) {
+            self.metrics.delivered(&way.destination.name, id, self.clock.now());
+        }
         course.ended.push(completion);
         course.given_back.extend(judgement.given_back.iter().map(|case| (case.seq, case.attempt)));
         course.probed = course.breaker.until().map(|_| seq);

@@ -7,9 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::election::{Election, Leadership};
+use super::sweeper::Sweeper;
 use super::{Dispatching, Follow, Shared};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{OutboxError, code};
+use crate::retention::Retention;
 use crate::store::{ChangeWatch, wait};
 
 /// How soon a standby notices that the lead is free. The lock itself is free about a millisecond after its holder's death.
@@ -35,6 +37,7 @@ pub(super) struct Keeper {
     /// None: this process never leads.
     pub(super) election: Option<Arc<dyn Election>>,
     pub(super) follow: Follow,
+    pub(super) retention: Retention,
     /// What this process would send with, for others to compare.
     pub(super) configuration: String,
     pub(super) clock: Arc<dyn Clock>,
@@ -48,6 +51,7 @@ struct Lead {
     failures: u64,
     last_beat: Instant,
     wall: WallCheck,
+    sweeper: Sweeper,
 }
 
 impl Keeper {
@@ -87,7 +91,8 @@ impl Keeper {
                     *lead = self.stand();
                 }
             }
-            if self.heard(watch.as_mut()) {
+            let heard = self.heard(watch.as_mut());
+            if heard {
                 follower.heard = true;
                 if lead.is_some() {
                     self.shared.ring_all();
@@ -99,6 +104,7 @@ impl Keeper {
             }
             if let Some(lead) = lead {
                 self.beat(lead);
+                lead.sweeper.offer(&self.shared.store, !heard);
             }
             self.shared.forget_trouble();
             if !self.is_to_go_on(if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }) {
@@ -146,7 +152,8 @@ impl Keeper {
                 tracing::info!(open_claims = count, "this process dispatches now");
                 self.shared.begin();
                 let wall = WallCheck::new(self.clock.now());
-                Some(Lead { leadership, failures, last_beat: Instant::now(), wall })
+                let sweeper = Sweeper::new(self.retention, Arc::clone(&self.shared.metrics));
+                Some(Lead { leadership, failures, last_beat: Instant::now(), wall, sweeper })
             }
             Err(error) => {
                 self.shared.trouble(&error);

@@ -4,6 +4,7 @@
 //! - `keeper`: the thread that stands for the lead and watches the file;
 //! - `driver`: one task per destination: claim, send, record;
 //! - `attempt`: one attempt from claim to completion;
+//! - `sweeper`: removes what need not be kept any more, while there is nothing else to do;
 //! - [`rate`] and [`breaker`]: when a destination may be spoken to, and who pays for a failure.
 
 mod attempt;
@@ -13,6 +14,7 @@ mod driver;
 pub mod election;
 mod keeper;
 pub mod rate;
+mod sweeper;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +32,8 @@ use self::keeper::{Keeper, Order};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Destination;
 use crate::error::{OutboxError, code};
+use crate::metrics::Metrics;
+use crate::retention::Retention;
 use crate::store::Store;
 use crate::transport::Transport;
 
@@ -50,6 +54,10 @@ pub struct Parts {
     pub destinations: Vec<Way>,
     /// Whether this process may lead; otherwise it only follows changes of the configuration.
     pub stands: bool,
+    /// How long is kept what nobody waits for any more.
+    pub retention: Retention,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Called soon after a commit of any process: the configuration may have changed.
     pub follow: Follow,
     /// What this process would send with, for others to compare.
@@ -95,6 +103,7 @@ struct Shared {
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
     drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    metrics: Arc<Metrics>,
     /// The last thing that went wrong in the keeper, and when it last did; for health.
     trouble: Mutex<Option<(String, Instant)>>,
 }
@@ -118,6 +127,7 @@ impl Dispatcher {
             phase: watch::channel(Phase::Running).0,
             leading: AtomicBool::new(false),
             drivers: Mutex::default(),
+            metrics: Arc::clone(&parts.metrics),
             trouble: Mutex::default(),
         });
         let (orders, receiver) = mpsc::channel();
@@ -126,6 +136,7 @@ impl Dispatcher {
             election: parts.stands.then_some(parts.election),
             clock: parts.clock,
             follow: parts.follow,
+            retention: parts.retention,
             configuration: parts.configuration,
             orders: receiver,
         };
@@ -215,6 +226,7 @@ impl Shared {
                 clock: Arc::clone(&self.clock),
                 bell: Arc::clone(bell),
                 phase: self.phase.subscribe(),
+                metrics: Arc::clone(&self.metrics),
             };
             drivers.push(self.runtime.spawn(driver.run()));
         }

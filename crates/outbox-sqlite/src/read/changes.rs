@@ -23,7 +23,7 @@ pub(crate) fn changes(connection: &Connection, after: Option<&str>, limit: u32) 
     let limit = limit.clamp(1, LIMIT_MAX);
     let mut cursor = match after {
         Some(text) => text.parse()?,
-        None => Cursor { change: oldest(connection)?.saturating_sub(1), seq: 0 },
+        None => beginning(connection)?,
     };
     check_age(connection, cursor)?;
     let mut moves = moves(connection, cursor, limit)?.into_iter().peekable();
@@ -58,6 +58,19 @@ fn next(
     let made = moves.next()?;
     cursor.change = made.n;
     Some(made.change)
+}
+
+/// The place before the oldest change that is kept. What was stored before a pruned feed begins is not told: how it went on
+/// would be missing.
+fn beginning(connection: &Connection) -> Result<Cursor, Failure> {
+    let oldest = connection
+        .prepare_cached("SELECT n, newest FROM change ORDER BY n LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match oldest {
+        Some((n @ 2.., newest)) => Cursor { change: n - 1, seq: newest },
+        _ => Cursor::default(),
+    })
 }
 
 /// The number of the oldest change that is kept, 1 when there is none yet.

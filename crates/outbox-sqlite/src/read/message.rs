@@ -9,6 +9,7 @@ use outbox_core::store::{LaneHash, MessageRef};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
+use crate::digest::Digests;
 use crate::error::Failure;
 use crate::filter::Condition;
 
@@ -159,13 +160,20 @@ pub(crate) fn list(connection: &Connection, request: &ListRequest) -> Result<Pag
     Ok(Page { items, next_cursor })
 }
 
-/// The bytes of a message.
-pub(crate) fn content(connection: &Connection, id: MessageId) -> Result<Option<Vec<u8>>, Failure> {
+/// The bytes of a message; never others than those that were stored.
+pub(crate) fn content(connection: &Connection, digests: &Digests, id: MessageId) -> Result<Option<Vec<u8>>, Failure> {
     outbox_core::fault!("read-content", Failure::planted);
-    Ok(connection
-        .prepare_cached("SELECT content FROM body JOIN message USING (seq) WHERE seq = ?1 AND id = ?2")?
-        .query_row(params![id.seq(), id.as_bytes()], |row| row.get(0))
-        .optional()?)
+    let found: Option<(Vec<u8>, Vec<u8>)> = connection
+        .prepare_cached("SELECT content, digest FROM body JOIN message USING (seq) WHERE seq = ?1 AND id = ?2")?
+        .query_row(params![id.seq(), id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match found {
+        Some((content, digest)) if !digests.is_body(&content, &digest) => {
+            tracing::error!(seq = id.seq(), "a stored message is damaged; its content is not shown");
+            Err(OutboxError::plain(code::ERR_BODY_DAMAGED).into())
+        }
+        found => Ok(found.map(|(content, _)| content)),
+    }
 }
 
 /// Its attempts, oldest first.

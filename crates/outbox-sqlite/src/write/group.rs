@@ -104,9 +104,12 @@ impl Writer {
         };
         let mut applied = 0;
         let committed = self.transaction(file, no_room, &mut group, &mut applied);
-        self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve)| *has_reserve));
+        self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve, _)| *has_reserve));
         match committed {
-            Ok((changes, _)) => {
+            Ok((changes, _, took)) => {
+                if let (Some(observer), Some(took)) = (&self.observer, took) {
+                    observer.committed(took);
+                }
                 let rest = group.split_off(applied);
                 finish(group, &Ok(()));
                 outbox_core::plant!("plant-resolve-before-commit", {
@@ -246,6 +249,7 @@ fn attempt(
     let began = Instant::now();
     outbox_core::fault!("commit-begin", Failure::planted);
     file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let changes_before = file.connection.total_changes();
     let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
     for operation in group {
         operation.apply(&mut unit);
@@ -262,11 +266,13 @@ fn attempt(
         }
     }
     let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
+    let wrote = file.connection.total_changes() != changes_before;
+    let committing = Instant::now();
     if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
         return Err(failure);
     }
-    Ok(Some((changes, has_reserve)))
+    Ok(Some((changes, has_reserve, wrote.then(|| committing.elapsed()))))
 }
 
 fn commit(connection: &Connection) -> Result<(), Failure> {
@@ -285,8 +291,8 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-/// The changes of a commit, and whether the file has its reserve after it.
-type Committed = (Vec<StatusChange>, Option<bool>);
+/// The changes of a commit, whether the file has its reserve after it, and how long it took if it wrote something.
+type Committed = (Vec<StatusChange>, Option<bool>, Option<Duration>);
 
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {
     for operation in group {

@@ -11,6 +11,7 @@ mod enqueue;
 mod group;
 mod lane;
 mod recover;
+mod retention;
 mod standing;
 mod turn;
 mod unit;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use outbox_core::error::{OutboxError, code};
 use outbox_core::message::MessageId;
+use outbox_core::retention::{Place as Sweeping, Retention, Swept};
 use outbox_core::status::Changed;
 use outbox_core::status::DestinationState;
 use outbox_core::store::TurnResult;
@@ -150,6 +152,10 @@ impl WriterHandle {
 
     pub(crate) fn command(&self, command: Command, by: By, done: Done<Changed>) {
         self.run(move |unit| command::command(unit, &command, &by), done);
+    }
+
+    pub(crate) fn sweep(&self, retention: Retention, from: Sweeping, done: Done<Swept>) {
+        self.run(move |unit| retention::sweep(unit, &retention, from), done);
     }
 
     pub(crate) fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>) {

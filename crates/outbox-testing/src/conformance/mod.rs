@@ -9,6 +9,7 @@ pub mod admission;
 pub mod commands;
 pub mod delivery;
 pub mod reading;
+pub mod retention;
 
 /// Makes one test of every case: `conformance!(make_my_store);`
 #[macro_export]
@@ -61,6 +62,14 @@ macro_rules! conformance {
             reading: changes_are_heard_in_commit_order;
             reading: a_change_counts_the_attempt_that_led_to_it;
             reading: a_cursor_never_names_what_was_taken_back;
+            retention: contents_of_ended_messages_go_after_their_time_and_nothing_else;
+            retention: rows_of_ended_messages_become_tombstones_and_are_still_recognised;
+            retention: waiting_messages_are_kept_whatever_their_age_and_still_leave;
+            retention: what_has_lost_its_content_is_not_sent_again_and_says_why;
+            retention: a_message_that_was_sent_again_is_kept_anew;
+            retention: nothing_is_removed_that_is_kept_for_ever;
+            retention: many_go_in_batches_that_let_others_in_between;
+            retention: a_pruned_feed_tells_who_is_behind_where_to_go_on;
         }
     };
 }

@@ -16,6 +16,7 @@ use rusqlite::params;
 pub(crate) use self::destination::{note_configuration, note_destination};
 use self::each::for_each;
 pub(crate) use self::replace::replace;
+pub(crate) use self::withdraw::erase;
 use super::unit::Unit;
 use crate::error::Failure;
 

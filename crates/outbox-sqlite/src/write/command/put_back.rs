@@ -20,6 +20,9 @@ pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken:
     if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
+    if standing.state == State::Cancelled && !has_content(unit, standing.seq)? {
+        return Ok(Done::Left(code::ERR_CONTENT_REMOVED));
+    }
     nudge(unit, &candidate.destination)?;
     if standing.state != State::Pending {
         return pend(unit, candidate, unit.now.0, true, false);
@@ -46,11 +49,19 @@ pub(super) fn release(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtake
 
 /// SENT, ACKNOWLEDGED: pending again, marked as a possible duplicate.
 pub(super) fn resend(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+    if !has_content(unit, candidate.standing.seq)? {
+        return Ok(Done::Left(code::ERR_CONTENT_REMOVED));
+    }
     if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
     nudge(unit, &candidate.destination)?;
     pend(unit, candidate, unit.now.0, true, true)
+}
+
+/// Retention drops the contents of delivered and withdrawn messages.
+fn has_content(unit: &Unit<'_>, seq: i64) -> Result<bool, Failure> {
+    Ok(unit.connection.prepare_cached("SELECT 1 FROM body WHERE seq = ?1")?.exists([seq])?)
 }
 
 /// A person who asks for an attempt gets a probe now, even while the destination rests.

@@ -61,7 +61,8 @@ pub(super) fn purge(unit: &mut Unit<'_>, candidate: &Candidate) -> Result<Done, 
     Ok(Done::Changed)
 }
 
-fn erase(unit: &Unit<'_>, seq: i64) -> Result<(), Failure> {
+/// What a tombstone has no more. The caller lets whole pages be overwritten.
+pub(crate) fn erase(unit: &Unit<'_>, seq: i64) -> Result<(), Failure> {
     for sql in
         ["DELETE FROM body WHERE seq = ?1", "DELETE FROM attempt WHERE seq = ?1", "DELETE FROM tag WHERE seq = ?1"]
     {
