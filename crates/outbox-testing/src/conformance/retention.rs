@@ -13,8 +13,11 @@ use crate::subject::{Make, Subject, accepted, by_ids, rejected};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-const RETENTION: Retention =
-    Retention { bodies: Some(Duration::from_secs(10 * 86_400)), rows: Some(Duration::from_secs(20 * 86_400)), changes: None };
+const RETENTION: Retention = Retention {
+    bodies: Some(Duration::from_secs(10 * 86_400)),
+    rows: Some(Duration::from_secs(20 * 86_400)),
+    changes: None,
+};
 
 /// A whole pass, batch after batch.
 fn sweep(subject: &Subject, retention: Retention) -> Swept {
