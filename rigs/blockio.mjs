@@ -23,6 +23,7 @@ const FOR_EVER = 1e9
 const CODES = new Set(['ERR_STORE_FAILED', 'ERR_DISK_FULL', 'ERR_STORE_BUSY', 'ERR_ENQUEUE_TIMEOUT', 'ERR_PATH_PERMISSION'])
 const MEET_MS_MAX = 2_000
 const DOWN_MS_MAX = 10_000
+const HOLD_MS_MAX = 1_000
 const RECOVER_MS_MAX = 20_000
 /** Between a failure and the last that comes of it: the kernel tells of it at the next flush. */
 const END_US_MAX = 1_000_000
@@ -136,6 +137,8 @@ async function episode(scene, name) {
   if (fault.times === FOR_EVER) {
     const isDown = await until(async () => (await health(scene)) === 'down', DOWN_MS_MAX)
     if (!isDown) violations.push(`${words}: health says ${await health(scene)} after ${DOWN_MS_MAX / 1000} s`)
+    // Long enough for one or two openings that fail too.
+    await delay(random.between(0, HOLD_MS_MAX))
   }
   await disk.fail([])
   const isBack = async () => (await health(scene)) !== 'down' && (await takes(scene))

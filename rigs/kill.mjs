@@ -75,7 +75,7 @@ async function once({ kills, system, random, path, plant, round, signal }) {
       start()
     }
     await Promise.all(alive.map(async (application) => { await application.ready; await application.quiet() }))
-    await untilDelivered(alive[0], { signal, ...(plant === undefined ? {} : { msMax: 10_000 }) })
+    await untilDelivered(alive[0], { signal, ...(plant === 'forget-claim' ? { msMax: 10_000 } : {}) })
     const states = await statesOf(alive[0])
     if (plant === 'forget') [...journal.calls.values()].filter((_, n) => n % 50 === 49).forEach((call) => receiver.arrivals.splice(0, receiver.arrivals.length, ...receiver.arrivals.filter(({ control }) => control !== call.control)))
     if (plant === 'swap') swap(receiver.arrivals)

@@ -100,6 +100,7 @@ test('steer: each command by id and by filter says what changed and what did not
   await says('release', ['release', '--from', '1h', '--json', ...WHO])
   await says('cancel', ['cancel', two.id, one.id, ...WHO])
   await says('cancel-left', ['cancel', taken.id, ...WHO])
+  await says('cancel-left-control', ['cancel', '--control-id', 'TAKEN', ...WHO])
   await says('retry-cancelled', ['retry', one.id, ...WHO])
   await says('resend-dry', ['resend', '--status', 'ACKNOWLEDGED', '--dry-run', '--json'])
   await says('resend', ['resend', taken.id, ...WHO])

@@ -20,7 +20,7 @@ function promtool(args, input = '') {
 
 /** The figures of an outbox that has delivered, refused and failed something. */
 async function figures(t) {
-  const taker = await receiver(t, { rules: [{ when: { controlId: 'REFUSED' }, answer: { type: 'ack', code: 'AR' } }] })
+  const taker = await receiver(t, { rules: [{ when: { controlId: 'REFUSED' }, answer: { type: 'ar' } }] })
   const outbox = await open(t, taker.url, {}, { retention: { bodiesMs: 1 } })
   const { id } = await outbox.enqueueHl7(hl7())
   const failed = await outbox.enqueueHl7(hl7({ control: 'REFUSED' }))

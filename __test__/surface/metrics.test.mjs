@@ -20,7 +20,7 @@ function read(text) {
 }
 
 test('figures of the file and of the process count what happened', async (t) => {
-  const taker = await receiver(t, { rules: [{ when: { controlId: 'REFUSED' }, answer: { type: 'ack', code: 'AR' } }] })
+  const taker = await receiver(t, { rules: [{ when: { controlId: 'REFUSED' }, answer: { type: 'ae', errors: [{ code: '103' }] } }] })
   const outbox = await open(t, taker.url)
   const text = hl7({ patient: 'P-Secret', note: 'Invented-words' })
   const { id } = await outbox.enqueueHl7(text, { tags: { school: 'S-77' } })

@@ -44,8 +44,8 @@ export function steering(what: Steering): TypedCommand<[string[]], SteeringOptio
 export async function steer(what: Steering, ids: string[], options: SteeringOptions, chosen = filterOf(ids, options)): Promise<number> {
   if (chosen === undefined) throw new UsageError(`${what.name} takes ids or filters`, `hl7-outbox ${what.name} --help; for all there are: --from 1970-01-01`)
   fewEnough(ids)
-  // By id, each gets its answer; by filter, what it cannot apply to was not meant.
-  const filter = ids.length > 0 || chosen.status !== undefined ? chosen : { ...chosen, status: what.applies }
+  // What is named by an id gets its answer each; by other filters, what it cannot apply to was not meant.
+  const filter = ids.length > 0 || chosen.controlIds !== undefined || chosen.status !== undefined ? chosen : { ...chosen, status: what.applies }
   return withOutbox(options, async (outbox) => {
     if (options.dryRun === true) {
       const matches = await counted(outbox, filter, Infinity)

@@ -6,6 +6,7 @@
  * @param states control id -> `{ status, possibleDuplicate }` as the door says at the end; null if it was not asked
  * @param events times, or spans `[from, to]`, in which a sender died, a connection broke, an answer was withheld or its outcome could
  *   not be stored: each may repeat one message of a lane
+ * An arrival whose answer asked for another attempt says so in `again`; it needs no event and no mark.
  * Answers `{ figures, violations }`.
  */
 export function check({ calls, arrivals, states = null, events = [] }) {
@@ -55,18 +56,19 @@ function checkLane(lane, arrivals, { calls, states, events, violations }) {
     if (known !== undefined) {
       repeats += 1
       if (known.rank < newest) violations.push(`old after new: ${arrival.control} of ${lane} arrived again after later ones`)
-      const event = events.findIndex((each, index) => {
-        const [from, to] = typeof each === 'number' ? [each, each] : each
-        return to >= known.at && from <= arrival.at && !answered.has(index)
-      })
+      if (known.again === true) {
+        Object.assign(known, { at: arrival.at, again: arrival.again })
+        continue
+      }
+      const event = events.findIndex((event, index) => endOf(event) >= known.at && beginningOf(event) <= arrival.at && !answered.has(index))
       if (event === -1) violations.push(`${arrival.control} of ${lane} arrived again without a cause`)
       else answered.add(event)
       if (states !== null && states.get(arrival.control)?.possibleDuplicate !== true) violations.push(`${arrival.control} arrived again and is not marked`)
-      known.at = arrival.at
+      Object.assign(known, { at: arrival.at, again: arrival.again })
       continue
     }
     newest = rank.size
-    rank.set(arrival.control, { rank: newest, at: arrival.at })
+    rank.set(arrival.control, { rank: newest, at: arrival.at, again: arrival.again })
     // Of one process: the order of its calls, unless it had to call again.
     if (call.rejected === 0) {
       const before = newestOf.get(call.process)
@@ -79,6 +81,9 @@ function checkLane(lane, arrivals, { calls, states, events, violations }) {
   }
   return repeats
 }
+
+const beginningOf = (event) => (Array.isArray(event) ? event[0] : event)
+const endOf = (event) => (Array.isArray(event) ? event[1] : event)
 
 function grouped(map, key) {
   let list = map.get(key)

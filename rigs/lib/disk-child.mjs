@@ -53,10 +53,11 @@ function carryOut(type, flags, offset, length, data, answered) {
   if (type === WRITE) {
     counts.write += 1
     const errno = faultOf('write')
-    // Of a write that failed, a part can be on the disk all the same: here its first half.
-    const taken = errno === 0 ? data : data.subarray(0, Math.floor(length / SECTOR / 2) * SECTOR)
-    taken.copy(disk, offset)
-    log.push({ kind: 'write', offset, data: taken, at: now(), isForced: (flags & FUA) !== 0 && errno === 0 })
+    // Of a write that failed nothing is on the disk: a half of it would need a repair of the file system by hand.
+    if (errno === 0) {
+      data.copy(disk, offset)
+      log.push({ kind: 'write', offset, data, at: now(), isForced: (flags & FUA) !== 0 })
+    }
     return { errno }
   }
   if (type === FLUSH) {

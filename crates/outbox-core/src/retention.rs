@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long what is kept after a message has come to its end; `None` for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Retention {
 
 impl Retention {
     /// A reader of the changes may be away for a holiday.
-    pub const CHANGES_MIN: Duration = Duration::from_hours(7 * 24);
+    pub const CHANGES_MIN: Duration = Duration::from_secs(7 * 86_400);
 
     /// The shortest of the three, if anything is ever removed.
     pub fn shortest(&self) -> Option<Duration> {

@@ -67,8 +67,8 @@ fn room_is_given_back_to_the_file_system_and_some_is_kept_for_new_messages() {
     clock.move_by(1_000);
     let (bodies, batches, longest) = sweep(&store);
     assert_eq!(bodies, 300);
-    // Generous: other tests run beside this one. A batch of small messages takes about two milliseconds and its commit.
-    assert!(batches > 30 && longest < Duration::from_secs(1), "{batches} batches, the longest {longest:?}");
+    // Not more than three contents of a hundred kilobytes in one. Generous: other tests run beside this one.
+    assert!(batches > 100 && longest < Duration::from_secs(1), "{batches} batches, the longest {longest:?}");
     drop(store);
     let size = fs::metadata(&path).unwrap().len();
     assert!((4 << 20..8 << 20).contains(&size), "{size} bytes are left of 30 MB");

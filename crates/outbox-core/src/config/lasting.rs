@@ -110,7 +110,7 @@ mod tests {
         Settings::resolve(config, &Environment::new(variables), Path::new("/srv/app"))
     }
 
-    const DAY: Duration = Duration::from_hours(24);
+    const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
     fn contents_are_kept_for_a_quarter_rows_for_a_year_and_changes_for_a_month_unless_told_otherwise() {

@@ -8,7 +8,7 @@ use crate::retention::{Place, Retention, Swept};
 use crate::store::{Store, wait};
 
 /// The longest and the shortest pause between two passes over the file.
-const PAUSE_MAX: Duration = Duration::from_hours(1);
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// A new dispatcher first sends what waits.
 const FIRST_PAUSE_MAX: Duration = Duration::from_secs(60);

@@ -16,6 +16,8 @@ use crate::error::Failure;
 
 /// How long one batch may take: it shares its transaction with what others do.
 const BATCH_TIME: Duration = Duration::from_millis(2);
+/// What one batch may overwrite, in bytes: its commit writes as much to the log, and that takes longer than the overwriting.
+const BATCH_BYTES: u64 = 256 << 10;
 /// Rows that are looked at together.
 const LOOK: u32 = 100;
 /// Lines that are removed together; they are short.
@@ -28,7 +30,7 @@ const PAGES_KEPT_SHARE: i64 = 10;
 
 /// One batch.
 pub(crate) fn sweep(unit: &mut Unit<'_>, retention: &Retention, from: Place) -> Result<Swept, Failure> {
-    let mut batch = Batch { ends: Instant::now() + BATCH_TIME, swept: Swept::default(), overwrites: false };
+    let mut batch = Batch { ends: Instant::now() + BATCH_TIME, bytes: 0, swept: Swept::default(), overwrites: false };
     let mut place = Some(from);
     let mut result = Ok(());
     while let Some(at) = place.filter(|_| !batch.is_over()) {
@@ -49,6 +51,8 @@ pub(crate) fn sweep(unit: &mut Unit<'_>, retention: &Retention, from: Place) -> 
 
 struct Batch {
     ends: Instant,
+    /// Overwritten so far.
+    bytes: u64,
     swept: Swept,
     /// Whole pages that become free are overwritten too.
     overwrites: bool,
@@ -56,7 +60,7 @@ struct Batch {
 
 impl Batch {
     fn is_over(&self) -> bool {
-        Instant::now() >= self.ends
+        self.bytes >= BATCH_BYTES || Instant::now() >= self.ends
     }
 
     fn step(&mut self, unit: &mut Unit<'_>, retention: &Retention, at: Place) -> Result<Option<Place>, Failure> {
@@ -103,6 +107,7 @@ impl Batch {
         for message in &looked {
             if message.has_ended(before) {
                 self.overwrite(unit)?;
+                self.bytes += length(unit, message.seq)?;
                 for sql in [
                     "DELETE FROM body WHERE seq = ?1",
                     "UPDATE attempt SET answer = NULL WHERE seq = ?1 AND answer IS NOT NULL",
@@ -205,6 +210,14 @@ impl Ended {
             is_tombstone: row.get(6)?,
         })
     }
+}
+
+/// What a message's content and answers hold, in bytes.
+fn length(unit: &Unit<'_>, seq: i64) -> Result<u64, Failure> {
+    let sql =
+        "SELECT length(content) + (SELECT coalesce(sum(length(answer)), 0) FROM attempt WHERE attempt.seq = body.seq)
+               FROM body WHERE seq = ?1";
+    Ok(unit.connection.prepare_cached(sql)?.query_row([seq], |row| row.get(0))?)
 }
 
 fn candidates(unit: &Unit<'_>, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Ended>, Failure> {

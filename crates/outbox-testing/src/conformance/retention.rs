@@ -11,10 +11,10 @@ use outbox_core::store::{Command, MessageRef, wait};
 use crate::messages::{DESTINATION, message};
 use crate::subject::{Make, Subject, accepted, by_ids, rejected};
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 
 const RETENTION: Retention =
-    Retention { bodies: Some(Duration::from_hours(10 * 24)), rows: Some(Duration::from_hours(20 * 24)), changes: None };
+    Retention { bodies: Some(Duration::from_secs(10 * 86_400)), rows: Some(Duration::from_secs(20 * 86_400)), changes: None };
 
 /// A whole pass, batch after batch.
 fn sweep(subject: &Subject, retention: Retention) -> Swept {

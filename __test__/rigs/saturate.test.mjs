@@ -1,0 +1,16 @@
+// Eight processes that saturate one file: nobody starves, whatever else the machine does.
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { run } from '../../rigs/run.mjs'
+
+test('eight processes that saturate one file all get on, and nobody waits for seconds', { timeout: 120_000 }, async () => {
+  const { figures, violations } = await run('saturate', { cycles: 4 })
+  assert.deepEqual(violations, [])
+  assert.ok(figures.enqueued > 1_000, JSON.stringify(figures))
+})
+
+test('somebody who keeps the write lock is found out', { timeout: 120_000 }, async () => {
+  const { violations } = await run('saturate', { cycles: 4, plant: 'hog' })
+  assert.ok(violations.some((words) => words.includes('waited')), violations.join('\n'))
+})
