@@ -51,7 +51,7 @@ export function Give({ name, target, onDone, onClose }: { name: Command; target:
   const [all, setAll] = useState(false)
   const [done, setDone] = useState<Changed | null>(null)
   const stopped = useRef(false)
-  const what = target.messages === undefined ? say('selectMatching') : say('onSelected', { n: number(target.messages.length) })
+  const what = target.messages === undefined ? say('selectMatching') : say('selected', { n: number(target.messages.length) })
   return (
     <Reasoned
       title={`${say(name)}: ${what}`}

@@ -166,6 +166,25 @@ test('live updates tell that something changed, of one’s own messages only, an
   assert.doesNotMatch(other.heard(), /changed/)
 })
 
+test('a page that goes while it is being looked for changes harms nothing', { timeout: 30_000 }, async (t) => {
+  const outbox = await openPaused(t)
+  let asked = 0
+  let answer
+  const slow = {
+    onStatusChange: (listener) => outbox.onStatusChange(listener),
+    getHealth: () => outbox.getHealth(),
+    getStats: async () => ({ byDestination: {}, lastAttemptAt: `${asked++ === 0 ? 'first' : await new Promise((resolve) => (answer = resolve))}` }),
+  }
+  const alive = setInterval(() => undefined, 1_000)
+  t.after(() => clearInterval(alive))
+  const reader = (await desk(slow).browser().request('api/events')).body.getReader()
+  while (!/still here/.test(Buffer.from((await reader.read()).value).toString()));
+  while (answer === undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+  await reader.cancel()
+  answer('second')
+  await new Promise((resolve) => setTimeout(resolve, 700)) // Longer than changes are gathered; a throw would end the process.
+})
+
 test('permissions that do not exist are left out', async (t) => {
   const session = await desk(await openPaused(t)).browser({ actor: 'x', may: [...EVERYTHING, 'everything'] }).signIn()
   assert.deepEqual(session.may, EVERYTHING)

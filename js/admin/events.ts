@@ -36,11 +36,14 @@ export class Streams {
 }
 
 function follow(outbox: Surface, access: Access, kept: Kept, controller: ReadableStreamDefaultController<Uint8Array>, ended: () => void): () => void {
+  let isOver = false
+  // A look that was under way when the page went comes back to a stream that is closed, which throws.
   const say = (text: string): void => {
-    controller.enqueue(Buffer.from(text))
+    if (!isOver) controller.enqueue(Buffer.from(text))
   }
   let gathering: NodeJS.Timeout | undefined
   const ring = (): void => {
+    if (isOver) return
     gathering ??= setTimeout(() => {
       gathering = undefined
       say('event: changed\ndata: {}\n\n')
@@ -56,7 +59,7 @@ function follow(outbox: Surface, access: Access, kept: Kept, controller: Readabl
         const now = JSON.stringify([stats?.byDestination, stats?.lastAttemptAt, destinations])
         if (last !== undefined && last !== now) ring()
         last = now
-        if (!isOver) say(': still here\n\n')
+        say(': still here\n\n')
       },
       // The outbox was stopped, or its disk failed: the page comes again and is told by its next question.
       () => {
@@ -68,7 +71,6 @@ function follow(outbox: Surface, access: Access, kept: Kept, controller: Readabl
     end()
   }, STREAM_MS_MAX)
   for (const timer of [look, late]) timer.unref()
-  let isOver = false
   const end = (): void => {
     if (isOver) return
     isOver = true

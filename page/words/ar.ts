@@ -128,7 +128,6 @@ export const ar: Record<Key, string> = {
   allowOvertaken: 'حتى ما سبقته رسائل لاحقة: قد تحلّ بيانات قديمة محل الجديدة',
   really: 'لا توجد تصفية: هذا يعني كل الرسائل. هذا ما أقصده.',
   dismiss: 'لا تفعل شيئاً',
-  onSelected: '{n} رسالة',
   changedCount: 'تغيّرت: {n}',
   unchangedCount: 'بقيت كما هي: {n}',
   'code.ERR_STATE': 'حالتها لا تسمح بذلك',

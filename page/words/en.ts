@@ -130,7 +130,6 @@ export const en = {
   allowOvertaken: 'Also those that later messages have overtaken: old data would be put over new',
   really: 'There is no filter: this means all messages. I mean that.',
   dismiss: 'Do nothing',
-  onSelected: '{n} messages',
   changedCount: 'Changed: {n}',
   unchangedCount: 'Left as they are: {n}',
   'code.ERR_STATE': 'its state does not allow this',
