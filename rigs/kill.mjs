@@ -12,6 +12,8 @@ import { startReceiver } from './lib/receiver.mjs'
 
 /** Kills before everything is delivered and checked, and a new file begun. */
 const KILLS_A_ROUND = 20
+/** How much later the receiver may read what a sender had handed over. */
+const LATE_US = 500_000
 const LANES = Array.from({ length: 12 }, (_, n) => `K-${n}`)
 
 /** Wrong behaviour inside the program, which its build with fail points has. */
@@ -70,8 +72,10 @@ async function once({ kills, system, random, path, plant, round, signal }) {
       await delay(random.between(0, 250))
       // The oldest one mostly sends; half of the kills are meant for it.
       const [victim] = alive.splice(random.chance(0.5) ? 0 : random.between(0, alive.length - 1), 1)
-      events.push(now())
+      const killed = now()
       await victim.kill()
+      // The last bytes of the dead may be read by the receiver only now.
+      events.push([killed, now() + LATE_US])
       start()
     }
     await Promise.all(alive.map(async (application) => { await application.ready; await application.quiet() }))

@@ -230,10 +230,10 @@ impl Writer {
     }
 
     fn tell(&self, changes: Vec<StatusChange>) {
-        if let Some(observer) = self.observer.as_ref().filter(|_| !changes.is_empty()) {
-            if std::panic::catch_unwind(AssertUnwindSafe(|| observer.hear(changes))).is_err() {
-                tracing::error!("a panic in who hears of changes; the commit stands");
-            }
+        if let Some(observer) = self.observer.as_ref().filter(|_| !changes.is_empty())
+            && std::panic::catch_unwind(AssertUnwindSafe(|| observer.hear(changes))).is_err()
+        {
+            tracing::error!("a panic in who hears of changes; the commit stands");
         }
     }
 }

@@ -13,8 +13,11 @@ use crate::subject::{Make, Subject, accepted, by_ids, rejected};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-const RETENTION: Retention =
-    Retention { bodies: Some(Duration::from_secs(10 * 86_400)), rows: Some(Duration::from_secs(20 * 86_400)), changes: None };
+const RETENTION: Retention = Retention {
+    bodies: Some(Duration::from_secs(10 * 86_400)),
+    rows: Some(Duration::from_secs(20 * 86_400)),
+    changes: None,
+};
 
 /// A whole pass, batch after batch.
 fn sweep(subject: &Subject, retention: Retention) -> Swept {
@@ -55,7 +58,7 @@ fn one_of_each(subject: &Subject) -> [MessageId; 5] {
 pub fn contents_of_ended_messages_go_after_their_time_and_nothing_else(make: Make<'_>) {
     let subject = Subject::new(make, 100);
     let ids = one_of_each(&subject);
-    subject.pass(10 * DAY - Duration::from_millis(1));
+    subject.pass(Duration::from_millis(10 * 86_400_000 - 1));
     assert_eq!(sweep(&subject, RETENTION), Swept::default());
     subject.pass(Duration::from_millis(1));
     let before = subject.snapshot(&[]);
@@ -121,7 +124,7 @@ pub fn a_message_that_was_sent_again_is_kept_anew(make: Make<'_>) {
     subject.pass(9 * DAY);
     assert_eq!(sweep(&subject, RETENTION), Swept::default(), "it waits");
     subject.complete(vec![accepted(&subject.claim_one())]);
-    subject.pass(10 * DAY - Duration::from_millis(1));
+    subject.pass(Duration::from_millis(10 * 86_400_000 - 1));
     assert_eq!(sweep(&subject, RETENTION), Swept::default());
     subject.pass(Duration::from_millis(1));
     assert_eq!(sweep(&subject, RETENTION).bodies, 1);
