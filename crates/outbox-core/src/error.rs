@@ -85,6 +85,8 @@ codes! {
         "Put the outbox on a local disk of the host that runs the application.";
     ERR_SECOND_COPY, Caller, false, "Another copy of hl7-outbox in this process has the file open. Two SQLite libraries on one file in one process lose data.",
         "Load the package once: look for two installed versions, or a bundled copy beside node_modules (withHl7Outbox keeps it out of the bundle).";
+    ERR_FORKED, Caller, false, "This process was forked from the one that opened the outbox, and has none of its threads. Nothing was stored.",
+        "Open the outbox in the process that uses it. `child_process` and `cluster` of Node.js start programs anew and are not concerned.";
     ERR_NOT_AN_OUTBOX, Caller, false, "The file exists, and it is not an outbox file. It was not touched.",
         "Point `path` at another file; the outbox never takes over a file that it did not create.";
     ERR_SCHEMA_NEWER, Caller, false, "The file was written by a newer version of hl7-outbox that this one may not share it with.",

@@ -15,6 +15,7 @@ mod digest;
 mod error;
 mod file;
 mod filter;
+mod home;
 mod identity;
 mod inspect;
 mod lock;

@@ -19,6 +19,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::connection::open_reader;
 use crate::error::{Failure, translate};
+use crate::home::Home;
 
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::laid_out::laid_out;
@@ -43,6 +44,7 @@ type Question = Box<dyn FnOnce(&mut Connection) + Send>;
 pub(crate) struct Readers {
     gate: Mutex<Gate>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    home: Home,
 }
 
 /// Where questions go.
@@ -56,7 +58,7 @@ enum Gate {
 impl Readers {
     /// Opens the connections and starts their threads.
     pub(crate) fn start(path: &Path) -> Result<Self, OutboxError> {
-        let readers = Self { gate: Mutex::new(Gate::Suspended), threads: Mutex::default() };
+        let readers = Self { gate: Mutex::new(Gate::Suspended), threads: Mutex::default(), home: Home::here() };
         readers.resume(path)?;
         Ok(readers)
     }
@@ -98,6 +100,9 @@ impl Readers {
         question: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
+        if let Err(error) = self.home.check() {
+            return done(Err(error));
+        }
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         let questions = match &*gate {
             Gate::Open(questions) => questions,
@@ -183,5 +188,16 @@ mod tests {
         assert_eq!(ask(endless).unwrap_err().code, code::ERR_QUERY_TIMEOUT);
         assert!(began.elapsed() >= QUESTION_MAX);
         assert_eq!(ask("SELECT 42").unwrap(), 42);
+    }
+
+    #[test]
+    fn a_process_that_was_forked_is_refused_instead_of_waiting_for_threads_it_does_not_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file.db");
+        std::fs::write(&path, "").unwrap();
+        let mut readers = Readers::start(&path).unwrap();
+        readers.home = Home::elsewhere();
+        let asked = wait(|done| readers.ask(|_| Ok(()), done));
+        assert_eq!(asked.unwrap_err().code, code::ERR_FORKED);
     }
 }

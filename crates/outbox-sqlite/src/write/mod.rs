@@ -36,6 +36,7 @@ pub(crate) use self::group::Writer;
 use self::unit::Unit;
 use crate::digest::Digests;
 use crate::error::Failure;
+use crate::home::Home;
 use crate::identity::{self, Place};
 
 /// One queued operation.
@@ -98,6 +99,7 @@ impl Failed {
 pub(crate) struct WriterHandle {
     orders: Sender<Order>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    home: Home,
 }
 
 impl WriterHandle {
@@ -105,10 +107,13 @@ impl WriterHandle {
     pub(crate) fn start(writer: Writer) -> Result<Self, OutboxError> {
         let (orders, received) = unbounded();
         let thread = spawn(writer, received)?;
-        Ok(Self { orders, thread: Mutex::new(Some(thread)) })
+        Ok(Self { orders, thread: Mutex::new(Some(thread)), home: Home::here() })
     }
 
     fn send(&self, operation: Box<dyn Operation>) {
+        if let Err(error) = self.home.check() {
+            return operation.finish(Err(error));
+        }
         if let Err(refused) = self.orders.send(Order::Run(operation))
             && let Order::Run(operation) = refused.0
         {
