@@ -186,7 +186,7 @@ test('a configuration with an unknown key, a wrong value or plain http beyond lo
   const path = `${folder(t)}/never.db`
   const one = (destination) => ({ path, destinations: { d: { url: 'http://127.0.0.1:9/', ...destination } } })
   const wrong = [
-    [{ path, misspelt: 1 }, 'misspelt'], [{ path, retention: {} }, 'retention'], [one({ retyr: {} }), 'retyr'], [one({ url: 'http://hl7.example/' }), 'url'], [one({ url: 'ftp://x/' }), 'url'],
+    [{ path, misspelt: 1 }, 'misspelt'], [{ path, retention: { bodiesMs: 0 } }, 'bodiesMs'], [{ path, limits: { walBytes: 1 } }, 'walBytes'], [one({ retyr: {} }), 'retyr'], [one({ url: 'http://hl7.example/' }), 'url'], [one({ url: 'ftp://x/' }), 'url'],
     [one({ url: 'https://user:word@x.example/' }), 'url'], [one({ concurrency: 0 }), 'concurrency'], [one({ rateLimit: { perSecond: 0 } }), 'perSecond'], [one({ retry: { scheduleMs: [] } }), 'scheduleMs'],
     [one({ retry: { jitter: 0.5 } }), 'jitter'], [one({ timeouts: { totalMs: 0 } }), 'totalMs'], [one({ auth: { bearer: 'env:NOT_SET_ANYWHERE' } }), 'NOT_SET_ANYWHERE'], [one({ tls: { certFile: 'x' } }), 'tls'],
     [one({ outcomes: { 'no-such-row': 'retry' } }), 'outcomes'], [one({ orderBy: 'nonsense' }), 'orderBy'], [{ path, limits: { messageBytes: 0 } }, 'messageBytes'], [{ path, defaultDestination: 'none' }, 'defaultDestination'],
