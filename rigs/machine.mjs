@@ -162,7 +162,7 @@ async function once({ guest, place, random, n, reader, integrity, signal }) {
     const { times } = await disk.log()
     const after = join(place, 'after')
     const { lost, open } = await disk.cut({ index: times.length, loss: LOSSES[n % LOSSES.length], seed: random.between(1, 1e9), isLying: false, to: after })
-    const found = await aftermath({ image: after, at: AT_THE_END, log: { journal, arrivals: [], events: [] }, place, reader, integrity, signal })
+    const found = await aftermath({ image: after, at: AT_THE_END, log: { journal, arrivals: [], events: [] }, place, reader, integrity, signal, isForeign: true })
     // What it said last may not have left the guest: of a message that nobody heard of, nobody was promised anything.
     return { ...found, violations: found.violations.filter((words) => !words.endsWith('arrived and nobody enqueued it')), lost, open }
   } finally {

@@ -4,9 +4,11 @@ import { dirname, join } from 'node:path'
 
 import { startApplication } from './application.mjs'
 import { check } from './checker.mjs'
-import { mountImage } from './disk.mjs'
+import { mountImage, mountPoint } from './disk.mjs'
 import { statesOf, untilDelivered } from './ending.mjs'
 import { startReceiver } from './receiver.mjs'
+
+const LEAD_MS_MAX = 10_000
 
 /** The one receiver of these rigs. */
 export const destination = (url) => ({ rig: { url, concurrency: 16, retry: { scheduleMs: [20], jitter: 0 } } })
@@ -22,16 +24,17 @@ export async function startReader(path) {
 
 /**
  * Looks at what is left in the file `image` after a cut at the time `at`: whatever anybody saw until then had happened. `log`
- * has the `journal`, the `arrivals` and the `events` of the time before. Answers `{ figures, violations }`.
+ * has the `journal`, the `arrivals` and the `events` of the time before. It is mounted where it was, unless it comes from another
+ * machine (`isForeign`): only then may the outbox say that it was moved. Answers `{ figures, violations }`.
  */
-export async function aftermath({ image, at, log, place, reader, integrity, signal }) {
+export async function aftermath({ image, at, log, place, reader, integrity, signal, isForeign = false }) {
   const calls = new Map([...log.journal.calls].filter(([, { called }]) => called < at).map(([control, call]) => [control, { ...call, resolved: call.resolved !== null && call.resolved < at ? call.resolved : null }]))
   const before = log.arrivals.filter((arrival) => arrival.at < at)
   const events = [...log.events.filter((event) => (Array.isArray(event) ? event[0] : event) < at), at]
   const nothing = { figures: { enqueued: 0, repeats: 0 } }
   let mounted
   try {
-    mounted = await mountImage(image, join(place, 'look'))
+    mounted = await mountImage(image, isForeign ? join(place, 'look') : mountPoint(place))
   } catch (error) {
     return { ...nothing, violations: [`the file system cannot be mounted: ${error.message}`] }
   }
@@ -41,6 +44,7 @@ export async function aftermath({ image, at, log, place, reader, integrity, sign
     mkdirSync(dirname(path), { recursive: true })
     const started = await reader.ask('startOutbox', { path, destinations: destination(receiver.url), log: { level: 'error' } })
     if (started.error !== undefined) return { ...nothing, violations: [`the outbox cannot be opened: ${started.error} ${started.message}`] }
+    if (isForeign) await resume(reader)
     await untilDelivered(reader, { signal })
     const states = await statesOf(reader)
     await reader.ask('stopOutbox')
@@ -51,6 +55,15 @@ export async function aftermath({ image, at, log, place, reader, integrity, sign
     await reader.ask('stopOutbox')
     await receiver.stop()
     await mounted.unmount()
+  }
+}
+
+/** As a person does after looking. */
+async function resume(reader) {
+  for (const deadline = performance.now() + LEAD_MS_MAX; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const { value } = await reader.ask('getHealth')
+    if (value?.dispatcher?.here === true) return reader.ask('resumeDestination', 'rig', { actor: 'the rig' })
+    if (performance.now() > deadline) throw new Error('nobody took the lead')
   }
 }
 

@@ -40,6 +40,9 @@ export async function mountMemory(at, size) {
   return { at, unmount: (...how) => tool('umount', [...how, at]) }
 }
 
+/** Where a disk is mounted whose process works in `folder`. */
+export const mountPoint = (folder) => join(folder, 'mounted')
+
 export class Disk {
   #process
   #calls = new Map()
@@ -88,7 +91,7 @@ export class Disk {
   /** Mounts it; resolves with the place. */
   async mount() {
     const fuse = join(this.folder, 'fuse')
-    const place = join(this.folder, 'mounted')
+    const place = mountPoint(this.folder)
     const pid = join(this.folder, 'fuse.pid')
     for (const each of [fuse, place]) mkdirSync(each, { recursive: true })
     this.#fuse = spawn('nbdfuse', ['-P', pid, join(fuse, 'disk'), '--unix', this.socket], { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -101,7 +104,7 @@ export class Disk {
   async unmount({ isLazy = false } = {}) {
     if (this.#fuse === undefined) return
     const how = isLazy ? ['-l'] : []
-    await tool('umount', [...how, join(this.folder, 'mounted')]).catch((error) => {
+    await tool('umount', [...how, mountPoint(this.folder)]).catch((error) => {
       if (!/not mounted/.test(error.message)) throw error
     })
     const gone = once(this.#fuse, 'exit')
