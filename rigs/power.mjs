@@ -21,6 +21,8 @@ import { eatMyData, need, needRoot } from './lib/tools.mjs'
 
 /** Cuts of one log before work begins anew on an empty disk. */
 const CUTS_A_ROUND = 30
+/** About so many requests there are until the file has its first tables. */
+const REQUESTS_OF_CREATION = 60
 /** Between the end of a sender and the reading of its last message here. */
 const READ_US_MAX = 500_000
 const LANES = Array.from({ length: 5 }, (_, n) => `W-${n}`)
@@ -122,12 +124,12 @@ async function work({ place, random, round, env }) {
 }
 
 /**
- * When the power fails, and how many requests came before: at any time, just before any request, or just before a flush, which
- * is when most is at stake.
+ * When the power fails, and how many requests came before: at any time, just before any request, just before a flush, which is
+ * when most is at stake, or while the file is created.
  */
 function moment({ kinds, times, ended }, random) {
   const flushes = times.flatMap((_, index) => (kinds[index] === 'flush' ? [index] : []))
-  const before = random.pick([null, random.between(1, times.length), random.pick(flushes)])
+  const before = random.pick([null, random.between(1, times.length), random.pick(flushes), random.between(1, Math.min(times.length, REQUESTS_OF_CREATION))])
   const at = before === null ? random.between(times[0] + 1, ended) : (times[before] ?? ended)
   return { index: times.findLastIndex((time) => time < at) + 1, at }
 }

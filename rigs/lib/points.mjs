@@ -19,7 +19,7 @@ for (const file of readdirSync(crates, { recursive: true }).filter((path) => /^o
 /** Met only once or twice in the life of a process. */
 export const RARE = new Set([
   'close-thread', 'consumer-take', 'lead-begin', 'lead-halt', 'lead-recover', 'lead-take', 'open-thread', 'outbox-start', 'readers-start', 'recover-apply', 'recover-row',
-  'registry-close', 'registry-open', 'stop-close', 'stop-drain', 'store-close', 'store-copy-lock', 'store-marked', 'store-migrate', 'store-open', 'store-reopen',
+  'registry-close', 'registry-open', 'stop-close', 'stop-drain', 'store-close', 'store-copy-lock', 'store-mark', 'store-marked', 'store-migrate', 'store-open', 'store-reopen',
   'store-reserve', 'store-reserve-grow', 'token-fetch', 'give-back', 'keeper-beat', 'breaker-note', 'checkpoint-fold-back', 'keeper-follow', 'connection-open', 'read-consumer', 'read-latest-cursor',
 ])
 

@@ -9,6 +9,7 @@ use outbox_core::state::transition_condition_sql;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::Failure;
+use crate::path::beside;
 
 /// Marks a file as an outbox ("HL7O").
 pub(crate) const APPLICATION_ID: i32 = 0x484c_374f;
@@ -16,6 +17,10 @@ pub(crate) const APPLICATION_ID: i32 = 0x484c_374f;
 const APPLICATION_ID_OFFSET: usize = 68;
 pub(crate) const HEADER_BYTES: usize = 100;
 pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// How a rollback journal begins, and where it keeps the file's length before the transaction, in pages.
+const JOURNAL_MAGIC: &[u8; 8] = &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+const JOURNAL_PAGES_BEFORE: usize = 16;
 
 /// Migrations by number and name, oldest first; the number is `user_version` after it.
 pub(crate) const MIGRATIONS: &[(u32, &str, &str)] = &[(1, "initial", include_str!("../migrations/0001_initial.sql"))];
@@ -53,7 +58,7 @@ pub(crate) fn check_file(path: &Path) -> Result<(), OutboxError> {
         }
         Err(_) => Err(OutboxError::plain(code::ERR_PATH_PERMISSION)),
         Ok(0) => Ok(()),
-        Ok(_) if is_outbox(&header) => Ok(()),
+        Ok(_) if is_outbox(&header) || is_unborn(path, &header) => Ok(()),
         Ok(_) => Err(OutboxError::plain(code::ERR_NOT_AN_OUTBOX)),
     }
 }
@@ -62,6 +67,18 @@ pub(crate) fn is_outbox(header: &[u8]) -> bool {
     header.len() == HEADER_BYTES
         && header.starts_with(MAGIC)
         && header[APPLICATION_ID_OFFSET..APPLICATION_ID_OFFSET + 4] == APPLICATION_ID.to_be_bytes()
+}
+
+/// Whether the creation of the file was interrupted by a power cut: it has its length and not yet its bytes, and SQLite's
+/// journal beside it says that the file was empty before. SQLite takes it back to that.
+fn is_unborn(path: &Path, header: &[u8]) -> bool {
+    if header.iter().any(|byte| *byte != 0) {
+        return false;
+    }
+    let mut journal = Vec::with_capacity(JOURNAL_PAGES_BEFORE + 4);
+    let length = journal.capacity() as u64;
+    let read = fs::File::open(beside(path, "-journal")).and_then(|file| file.take(length).read_to_end(&mut journal));
+    read.is_ok() && journal.starts_with(JOURNAL_MAGIC) && journal.get(JOURNAL_PAGES_BEFORE..) == Some(&[0; 4])
 }
 
 /// Creates the file readable by its owner only; SQLite gives its companions the same rights.
@@ -82,8 +99,13 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     let mark: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if mark == 0 {
         // Also the first thing: with a table in the file it could not be chosen any more. Retention gives pages back by it.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        // In one transaction, since an end between the two would leave a file that is nobody's; a deferred one, since the
+        // choice must come before the first write begins.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        transaction.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        outbox_core::fault!("store-mark", Failure::planted);
+        transaction.commit()?;
     }
     outbox_core::fault!("store-marked", Failure::planted);
     connection.pragma_update(None, "journal_mode", "WAL")?;

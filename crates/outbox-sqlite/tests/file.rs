@@ -91,6 +91,34 @@ fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_file_whose_creation_the_power_interrupted_is_created_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    // It has its length and not its bytes; the journal, written before, says that it was empty.
+    std::fs::write(&path, [0; 4096]).unwrap();
+    let refused = open(&path).err().unwrap().code;
+    assert_eq!(refused, code::ERR_NOT_AN_OUTBOX, "without the journal it may be anybody's");
+    let mut journal = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    for field in [0_u32, 1, 0, 512, 4096] {
+        journal.extend(field.to_be_bytes());
+    }
+    journal.resize(512, 0);
+    std::fs::write(directory.path().join("outbox.db-journal"), journal).unwrap();
+    enqueue(&open(&path).unwrap(), message(1, None));
+    assert!(open(&path).is_ok());
+}
+
+#[test]
+fn a_file_is_marked_in_the_transaction_that_creates_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    drop(open(&path).unwrap());
+    let file = Connection::open(&path).unwrap();
+    let ask = |name: &str| file.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u32>(0)).unwrap();
+    assert_eq!((ask("application_id"), ask("auto_vacuum")), (0x484c_374f, 2));
+}
+
+#[test]
 fn a_missing_directory_a_directory_and_a_path_below_a_file_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing").join("outbox.db");
