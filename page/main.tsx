@@ -1,6 +1,6 @@
 /** The admin page: who is here, which room is shown, and what keeps it up to date. */
 import { render, type JSX } from 'preact'
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 
 import { explain, follow, session as askSession, Tick } from './api.ts'
 import { List } from './list.tsx'
@@ -84,13 +84,14 @@ function Shell({ session, live, language, onLanguage }: { session: Session; live
     field?.closest('details')?.setAttribute('open', '')
     field?.focus()
   }
-  useEffect(() => {
+  // With the change itself and not after it is painted: a key pressed in between is for the room that is seen.
+  useLayoutEffect(() => {
     // Whoever listens to the page hears that the room has changed.
-    if (seeking.current) seek()
+    if (seeking.current && place.room === 'messages') seek()
     else if (!first.current) main.current?.focus()
     first.current = false
   }, [place.room, place.id])
-  useEffect(() => {
+  useLayoutEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       const { target } = event
       const types = target instanceof HTMLElement && (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName))
