@@ -1,8 +1,7 @@
 // Wrong behaviour inside of the program, which the killing rig must find.
-import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { run } from '../../rigs/run.mjs'
+import { finds } from '../support/rigs.mjs'
 
 const FINDS = {
   'skip-lane-check': /reordered|two of .* in flight/,
@@ -14,7 +13,6 @@ const FINDS = {
 
 for (const [plant, words] of Object.entries(FINDS)) {
   test(`planted inside the program, ${plant} is found`, async () => {
-    const { violations } = await run('kill', { cycles: 20, seed: 5, plant })
-    assert.match(violations.join('\n'), words)
+    await finds('kill', { cycles: 20, seed: 5, plant, words })
   })
 }
