@@ -83,9 +83,9 @@ test('each shell reads its completions and completes commands, options and value
   assert.deepEqual(fish('hl7-outbox list --status HE'), ['HELD'])
   assert.deepEqual(fish('hl7-outbox cancel --dry'), ['--dry-run'])
   // zsh completes only on a terminal, so it is asked on one. What is typed before its editor is there may be lost, so the prompt is
-  // waited for, whose `%%` the echo of the command does not show as it shows it.
+  // waited for, whose `%%` the echo of the command does not show as it shows it. With `EDITOR=vi`, which npm sets, keys would mean others.
   const typed = (line) => {
-    const script = `zmodload zsh/zpty; zpty z 'zsh -f -i'; zpty -w z 'autoload -Uz compinit; compinit -u -d ${cwd}/dump; source ${files.zsh}; PS1=READY%%:'; zpty -r z out '*READY%:*'; zpty -w -n z ${quoted(line)}$'\\t'$'\\C-a'"echo \\"<"$'\\C-e'">\\""$'\\n'; zpty -r z out '*<*>*<*>*'; print -r -- $out`
+    const script = `zmodload zsh/zpty; zpty z 'zsh -f -i'; zpty -w z 'bindkey -e; autoload -Uz compinit; compinit -u -d ${cwd}/dump; source ${files.zsh}; PS1=READY%%:'; zpty -r z out '*READY%:*'; zpty -w -n z ${quoted(line)}$'\\t'$'\\C-a'"echo \\"<"$'\\C-e'">\\""$'\\n'; zpty -r z out '*<*>*<*>*'; print -r -- $out`
     const { stdout, stderr, error } = spawnSync('zsh', ['-f', '-c', script], { cwd, encoding: 'utf8', timeout: 60_000 })
     assert.equal(error, undefined, stderr)
     return stdout
