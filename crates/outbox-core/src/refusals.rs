@@ -246,7 +246,7 @@ pub fn id_of(text: &str) -> Result<i64, OutboxError> {
 pub struct Seen {
     /// Counts the changes of persons, and each time that it became open again.
     pub changes: i64,
-    /// The number of its newest dead letter within the group.
+    /// The number of the change by which its newest dead letter came.
     pub newest: i64,
 }
 

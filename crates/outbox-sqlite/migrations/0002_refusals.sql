@@ -17,8 +17,6 @@ CREATE TABLE refusal (
   -- ERR-3 and ERR-5, a JSON array.
   err_codes   TEXT    NOT NULL,
   reason      TEXT    NOT NULL,
-  -- How many it ever had: numbers them, so that newer ones are known without a clock.
-  total       INTEGER NOT NULL,
   CONSTRAINT refusal_is_one_a_kind UNIQUE (destination, code, err_codes, reason)
 ) STRICT;
 
@@ -26,6 +24,7 @@ CREATE TABLE refusal (
 CREATE TABLE refused (
   seq     INTEGER PRIMARY KEY REFERENCES message (seq),
   refusal INTEGER NOT NULL REFERENCES refusal (n),
+  -- The number of the change by which it came: newer ones are known without a clock.
   nth     INTEGER NOT NULL,
   at      INTEGER NOT NULL
 ) STRICT;
@@ -50,11 +49,12 @@ CREATE TABLE refusal_work (
   CONSTRAINT refusal_work_rectified_has_a_time CHECK (state = 'open' OR rectified_at IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO refusal (destination, code, err_codes, reason, total)
-  SELECT destination, code, err_codes, reason, count(*) FROM dead_letter GROUP BY destination, code, err_codes, reason;
+INSERT INTO refusal (destination, code, err_codes, reason)
+  SELECT DISTINCT destination, code, err_codes, reason FROM dead_letter;
 
+-- Each of them came by a change, so these numbers are all behind the next one.
 INSERT INTO refused (seq, refusal, nth, at)
-  SELECT seq, n, row_number() OVER (PARTITION BY n ORDER BY at, seq), at
+  SELECT seq, n, row_number() OVER (ORDER BY at, seq), at
   FROM dead_letter JOIN refusal USING (destination, code, err_codes, reason) ORDER BY seq;
 
 CREATE INDEX refused_in_order ON refused (refusal, nth, at);
@@ -62,11 +62,13 @@ CREATE INDEX refused_in_order ON refused (refusal, nth, at);
 CREATE TRIGGER refusal_begins AFTER UPDATE OF state ON message
 WHEN NEW.state = 'FAILED' AND OLD.state <> 'FAILED'
 BEGIN
-  INSERT INTO refusal (destination, code, err_codes, reason, total)
-    SELECT destination, code, err_codes, reason, 1 FROM dead_letter WHERE seq = NEW.seq
-    ON CONFLICT (destination, code, err_codes, reason) DO UPDATE SET total = total + 1;
+  INSERT INTO refusal (destination, code, err_codes, reason)
+    SELECT destination, code, err_codes, reason FROM dead_letter WHERE seq = NEW.seq
+    ON CONFLICT (destination, code, err_codes, reason) DO NOTHING;
+  -- The line of this change is written next.
   INSERT INTO refused (seq, refusal, nth, at)
-    SELECT seq, n, total, at FROM dead_letter JOIN refusal USING (destination, code, err_codes, reason) WHERE seq = NEW.seq
+    SELECT seq, refusal.n, (SELECT coalesce(max(change.n), 0) + 1 FROM change), at
+    FROM dead_letter JOIN refusal USING (destination, code, err_codes, reason) WHERE seq = NEW.seq
     ON CONFLICT (seq) DO UPDATE SET refusal = excluded.refusal, nth = excluded.nth, at = excluded.at;
   UPDATE refusal_work SET state = 'open', reopened_at = NEW.updated_at, version = version + 1
     WHERE refusal = (SELECT refusal FROM refused WHERE seq = NEW.seq) AND state = 'rectified'
