@@ -186,7 +186,7 @@ export function filter(value: unknown): string {
 /** A group of refusals and what changes of it, as JSON. Of what listRefusals gave only what names it is looked at. */
 export function refusal(value: unknown, change: unknown): string {
   const named = typeof value === 'string' ? { id: value } : object(value, 'refusal')
-  const { id, tags, version } = named as Record<string, unknown>
+  const { id, tags, version }: Record<string, unknown> = named
   const given = plain(change, 'change')
   for (const name of ['owner', 'note']) {
     if (given[name] !== undefined && given[name] !== null) text(given[name], `change.${name}`)

@@ -225,16 +225,16 @@ pub fn only_a_refusal_of_the_part_makes_the_part_open_again(make: Make<'_>) {
     let mark = r#"{ "rectified": true }"#;
     update(&subject, &part(&subject, &[("schoolId", "7")])[0], "a", mark).unwrap();
     update(&subject, &groups(&subject)[0], "b", mark).unwrap();
-    let seen = part(&subject, &[("schoolId", "7")]).remove(0);
+    let before = part(&subject, &[("schoolId", "7")]).remove(0);
     refused(&subject, 2, "103", &[("schoolId", "8")]);
     let seven = part(&subject, &[("schoolId", "7")]).remove(0);
     assert_eq!(
-        (seven.state, seven.version == seen.version),
+        (seven.state, seven.version == before.version),
         (RefusalState::Rectified, true),
         "another's is not its own"
     );
     assert_eq!(groups(&subject)[0].state, RefusalState::Open);
-    update(&subject, &seen, "a", mark).unwrap();
+    update(&subject, &before, "a", mark).unwrap();
     refused(&subject, 3, "103", &[("schoolId", "7"), ("visitId", "4")]);
     let seven = part(&subject, &[("schoolId", "7")]).remove(0);
     assert_eq!((seven.state, seven.count), (RefusalState::Open, 2));
@@ -300,7 +300,7 @@ pub fn notes_go_in_their_time_when_no_dead_letter_is_left(make: Make<'_>) {
             place = wait(|done| subject.store.sweep(retention, from, done)).unwrap().next;
         }
     };
-    subject.pass(20 * DAY - Duration::from_millis(1));
+    subject.pass(Duration::from_millis(20 * 86_400_000 - 1));
     sweep();
     assert_eq!(groups(&subject).len(), 2);
     subject.pass(Duration::from_millis(1));
