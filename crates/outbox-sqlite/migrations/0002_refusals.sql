@@ -63,8 +63,8 @@ CREATE TRIGGER refusal_begins AFTER UPDATE OF state ON message
 WHEN NEW.state = 'FAILED' AND OLD.state <> 'FAILED'
 BEGIN
   INSERT INTO refusal (destination, code, err_codes, reason)
-    SELECT destination, code, err_codes, reason FROM dead_letter WHERE seq = NEW.seq
-    ON CONFLICT (destination, code, err_codes, reason) DO NOTHING;
+    SELECT destination, code, err_codes, reason FROM dead_letter
+    LEFT JOIN refusal USING (destination, code, err_codes, reason) WHERE seq = NEW.seq AND refusal.n IS NULL;
   -- The line of this change is written next.
   INSERT INTO refused (seq, refusal, nth, at)
     SELECT seq, refusal.n, (SELECT coalesce(max(change.n), 0) + 1 FROM change), at
