@@ -254,6 +254,69 @@ export interface Changed {
   count: number
 }
 
+/** Everything given must hold. */
+export interface RefusalFilter {
+  /** One group, also when it has no dead letters any more. */
+  id?: string
+  destination?: string
+  failureCode?: string
+  /** Only messages with these tags count, and owner, note and mark are those of this part of the group. */
+  tags?: Record<string, string>
+  state?: 'open' | 'rectified'
+  owner?: string
+  /** Most groups: 1 to 1,000, default 100. */
+  limit?: number
+}
+
+/** Dead letters that failed of the same: by destination, code, ERR-3 and ERR-5, and reason. */
+export interface Refusal {
+  id: string
+  /** Changes with the group; updateRefusal takes it for what its caller saw. */
+  version: string
+  /** The part of the group that this is about, as it was asked for; {} for the whole. */
+  tags: Record<string, string>
+  destination: string
+  code: string
+  errCodes: string[]
+  reason: 'rejected' | 'exhausted' | 'indeterminate' | 'expired' | 'unreadable'
+  /** How many there are now: those that were corrected, retried or cancelled are not among them. */
+  count: number
+  /** Of them, those that failed on each of the days of {@link Refusals.days}. */
+  perDay: number[]
+  newestAt: string | null
+  /** The newest, at most 5. */
+  examples: Message[]
+  owner: string | null
+  note: string | null
+  /** The next refusal makes a rectified group open again. */
+  state: 'open' | 'rectified'
+  rectifiedAt: string | null
+  rectifiedBy: string | null
+  /** When it was refused again after it was rectified; null if it is open for another reason. */
+  reopenedAt: string | null
+  changedAt: string | null
+  changedBy: string | null
+}
+
+export interface Refusals {
+  /** Largest first. */
+  groups: Refusal[]
+  /** The last 14 days in UTC, oldest first: '2026-01-31'. */
+  days: string[]
+  /** Whether there are more groups than `limit`. */
+  more: boolean
+}
+
+/** What is left out stays; null takes it away. */
+export interface RefusalChange {
+  /** Who sees to it; at most 200 characters. */
+  owner?: string | null
+  /** At most 2,000 characters. Stands in the file as it is typed: no names of patients. */
+  note?: string | null
+  /** Whether its cause is mended. */
+  rectified?: boolean
+}
+
 export interface StatusChange {
   cursor: string
   at: string
@@ -364,6 +427,14 @@ export function resendMessages(filter: MessageFilter, by: By & { allowOvertaken?
 export function replaceMessage(id: string, message: string | Uint8Array, by: By): Promise<Enqueued>
 /** Removes content, attempts and answers for good; what was not delivered is cancelled first. Status and control id stay known. */
 export function purgeMessages(filter: MessageFilter, by: By): Promise<Changed>
+/** The worklist: dead letters by what they failed of, with counts a day, and who sees to them. */
+export function listRefusals(filter?: RefusalFilter): Promise<Refusals>
+/**
+ * Changes owner, note or mark of a group, and resolves with how it is then. Given what listRefusals gave (or its id, tags and
+ * version), it is refused with ERR_REFUSAL_CHANGED if another person was first, or, for `rectified: true`, if another message
+ * was refused; given an id alone, it changes the whole group however it is by now.
+ */
+export function updateRefusal(refusal: string | Pick<Refusal, 'id'> & Partial<Pick<Refusal, 'tags' | 'version'>>, change: RefusalChange, by: By): Promise<Refusal>
 /** Kept in the file, wins over the start configuration until resetDestination, reaches queued messages and other processes within a second. No credentials. */
 export function configureDestination(name: string, patch: Partial<DestinationConfig>, by: By): Promise<void>
 export function resetDestination(name: string, by: By): Promise<void>
@@ -413,6 +484,8 @@ export class Outbox {
   resendMessages: typeof resendMessages
   replaceMessage: typeof replaceMessage
   purgeMessages: typeof purgeMessages
+  listRefusals: typeof listRefusals
+  updateRefusal: typeof updateRefusal
   configureDestination: typeof configureDestination
   resetDestination: typeof resetDestination
   statusChanges: typeof statusChanges

@@ -21,6 +21,8 @@ export {
   resendMessages,
   replaceMessage,
   purgeMessages,
+  listRefusals,
+  updateRefusal,
   pauseDestination,
   resumeDestination,
   configureDestination,

@@ -161,7 +161,7 @@ function Shell({ session, live, language, onLanguage }: { session: Session; live
 function Shown({ session, place }: { session: Session; place: Place }): JSX.Element {
   if (place.room === 'messages') return <List session={session} query={place.query} />
   if (place.room === 'message') return <Room key={place.id} session={session} id={place.id} />
-  if (place.room === 'refusals') return <Worklist />
+  if (place.room === 'refusals') return <Worklist session={session} query={place.query} />
   return <Glance session={session} />
 }
 

@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks'
 import { command, useAsk } from './api.ts'
 import { Chart } from './chart.tsx'
 import { Reasoned } from './command.tsx'
-import { Answer, Data, Facts, Wide } from './parts.tsx'
+import { Answer, Data, Facts, LookAt, Wide } from './parts.tsx'
 import { to } from './route.ts'
 import { STATES, type History, type Overview, type Session } from './types.ts'
 import { useWords, type Key } from './words.ts'
@@ -22,12 +22,7 @@ export function Glance({ session }: { session: Session }): JSX.Element {
           <>
             <Health health={health} />
             {stats === null ? <p>{say('tooMany')}</p> : <Counts stats={stats} />}
-            <nav aria-label={say('lookAt')} class="row">
-              <strong>{say('lookAt')}:</strong>
-              <a href={to('messages', { warning: 'true' })}>{say('withWarning')}</a>
-              <a href={to('messages', { status: 'SENT' })}>{say('sentOnly')}</a>
-              <a href={to('messages', { possibleDuplicate: 'true' })}>{say('duplicates')}</a>
-            </nav>
+            <LookAt />
             <Destinations session={session} destinations={health.destinations} again={asked.again} />
           </>
         )}

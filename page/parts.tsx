@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 
 import { explain, type Asked } from './api.ts'
-import { toMessage } from './route.ts'
+import { to, toMessage } from './route.ts'
 import type { Message, Status } from './types.ts'
 import { useWords, type Key } from './words.ts'
 
@@ -107,6 +107,19 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         ×
       </button>
     </dialog>
+  )
+}
+
+/** What is no dead letter and still worth a look. */
+export function LookAt(): JSX.Element {
+  const { say } = useWords()
+  return (
+    <nav aria-label={say('lookAt')} class="row">
+      <strong>{say('lookAt')}:</strong>
+      <a href={to('messages', { warning: 'true' })}>{say('withWarning')}</a>
+      <a href={to('messages', { status: 'SENT' })}>{say('sentOnly')}</a>
+      <a href={to('messages', { possibleDuplicate: 'true' })}>{say('duplicates')}</a>
+    </nav>
   )
 }
 

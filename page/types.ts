@@ -114,9 +114,27 @@ export interface History {
   wholeSince: string | null
 }
 
-export interface Refusals {
-  groups: { code: string; errCodes: string[]; reason: string; destination: string; count: number; perDay: number[]; newestAt: string; examples: Message[] }[]
-  days: string[]
+export interface Refusal {
+  id: string
+  version: string
+  destination: string
+  code: string
+  errCodes: string[]
+  reason: string
   count: number
+  perDay: number[]
+  newestAt: string | null
+  examples: Message[]
+  owner: string | null
+  note: string | null
+  state: 'open' | 'rectified'
+  rectifiedAt: string | null
+  rectifiedBy: string | null
+  reopenedAt: string | null
+}
+
+export interface Refusals {
+  groups: Refusal[]
+  days: string[]
   more: boolean
 }

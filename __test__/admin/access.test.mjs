@@ -8,7 +8,7 @@ import { receiver } from '../support/receiver.mjs'
 import { BASE, Browser, EVERYTHING, ORIGIN, adminRoute, desk, of, operator, seen } from './desk.mjs'
 
 const PATHS = ['', 'assets/app.js', 'api/session', 'api/overview', 'api/history', 'api/refusals', 'api/messages', 'api/messages/00000000-0000-0000-0000-000000000000', 'api/events', 'nowhere']
-const POSTS = ['api/command', 'api/destination', 'api/reveal', 'api/check', 'api/replace', 'nowhere']
+const POSTS = ['api/command', 'api/destination', 'api/reveal', 'api/check', 'api/replace', 'api/refusal', 'nowhere']
 
 test('without authorize, and for whoever it does not name, everything is denied in the same words', async (t) => {
   const outbox = await openPaused(t)
@@ -66,6 +66,7 @@ test('what a person may not do is refused, whatever else they may', async (t) =>
     ['api/reveal', { id }],
     ['api/check', { text: 'x' }],
     ['api/replace', { id, text: 'x', updatedAt: message.updatedAt, reason: 'r' }],
+    ['api/refusal', { id: '1', version: '0.0', note: 'n', reason: 'r' }],
   ]
   for (const [path, body] of bodies) {
     const { status, body: { error } } = await viewer.post(path, body)

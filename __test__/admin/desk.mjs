@@ -9,7 +9,7 @@ import { root } from '../support/outbox.mjs'
 export const { adminRoute } = createRequire(import.meta.url)(join(root, 'dist', 'admin', 'index.js'))
 export const ORIGIN = 'https://clinic.example'
 export const BASE = '/admin/hl7'
-export const EVERYTHING = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'pause', 'reveal']
+export const EVERYTHING = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'rectify', 'pause', 'reveal']
 export const operator = { actor: 'operator', may: EVERYTHING }
 export const of = (schoolId, actor = `nurse of ${schoolId}`) => ({ actor, may: EVERYTHING, tags: { schoolId } })
 

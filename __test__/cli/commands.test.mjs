@@ -117,6 +117,38 @@ test('steer: each command by id and by filter says what changed and what did not
   assert.deepEqual((await taker.received()).map(({ controlId }) => controlId).sort(), ['BAD', 'GOOD', 'ONE', 'TAKEN', 'TAKEN'])
 })
 
+test('refusals: what was refused, who sees to it, and whether it is done', async (t) => {
+  const { outbox, cwd, says, names } = await outboxWithConfig(t, {
+    rules: [{ when: { controlId: 'TYPE' }, answer: { type: 'ae', errors: [{ code: '207' }] } }],
+    answer: { type: 'ae', errors: [{ code: '103' }] },
+  })
+  await says('refusals-none', ['refusals'])
+  for (const [control, schoolId] of [['ONE', '12'], ['TWO', '13'], ['TYPE', '12']]) {
+    const { id } = await outbox.enqueueHl7(hl7({ control, patient: control }), { tags: { schoolId } })
+    names.apply(id)
+    await reach(outbox, id, 'FAILED')
+  }
+  await says('refusals', ['refusals'])
+  await says('refusals-80', ['refusals'], { env: { COLUMNS: '80' } })
+  await says('refusals-tag', ['refusals', '--tag', 'schoolId=13'])
+  await says('refusal', ['refusal', '1'])
+  await says('refusal-noted', ['refusal', '1', '--owner', 'fatima', '--note', 'licence is wrong\nin the register', ...WHO])
+  await says('refusal-part', ['refusal', '1', '--tag', 'schoolId=13', '--rectified', ...WHO])
+  await says('refusal-seen', ['refusal', '1', '--note', 'too late', '--seen', '0.2', ...WHO])
+  await says('refusal-rectified', ['refusal', '1', '--rectified', ...WHO])
+  await says('refusals-open', ['refusals', '--state', 'open'])
+  await says('refusals-owner', ['refusals', '--owner', 'fatima', '--code', 'ACK_AE_103', '--destination', 'malaffi'])
+  await reach(outbox, (await outbox.enqueueHl7(hl7({ control: 'THREE', patient: 'THREE' }))).id, 'FAILED')
+  await says('refusals-again', ['refusals'])
+  await says('refusal-reopen', ['refusal', '1', '--reopen', '--owner', '', ...WHO])
+  await says('refusal-nobody', ['refusal', '999'])
+  await says('refusal-misspelt', ['refusal', 'nobody', '--rectified', ...WHO])
+  const [first] = JSON.parse((await run(t, ['refusals', '--json'], { cwd })).out).groups
+  assert.deepEqual(first, (await outbox.listRefusals()).groups[0])
+  const one = await run(t, ['refusal', '1', '--seen', first.version, '--rectified', '--json', ...WHO], { cwd })
+  assert.equal(JSON.parse(one.out).state, 'rectified')
+})
+
 test('a filter that matches many is not carried out unless it is meant', async (t) => {
   const { outbox, cwd, says } = await outboxWithConfig(t)
   await outbox.pauseDestination('malaffi', by)

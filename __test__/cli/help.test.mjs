@@ -64,6 +64,10 @@ test('what is misspelt is named, guessed where that is easy, and nothing is done
     'release-nothing': ['release'],
     'resend-nothing': ['resend'],
     'purge-nothing': ['purge'],
+    'refusal-nothing': ['refusal'],
+    'refusal-both': ['refusal', '1', '--rectified', '--reopen'],
+    'refusals-limit': ['refusals', '--limit', '1001'],
+    'refusals-state': ['refusals', '--state', 'done'],
   }
   await all(Object.entries(wrong), async ([name, args]) => {
     const said = await run(t, args, { cwd })

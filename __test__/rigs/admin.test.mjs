@@ -4,10 +4,11 @@ import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'node:test'
 
+import { hl7 } from '../support/messages.mjs'
 import { by, reach, root } from '../support/outbox.mjs'
 import { startProgram } from '../support/processes.mjs'
 import { openBrowser, openPage } from './browser/browser.mjs'
-import { seeded } from './browser/seed.mjs'
+import { SCRIPT, seeded } from './browser/seed.mjs'
 
 const MAIN = join(root, 'dist', 'cli', 'main.js')
 
@@ -164,6 +165,82 @@ test('an operator finds, looks, corrects, retries, pauses and resumes, with the 
     await context.clearCookies()
     await page.goto(`${origin}/#/refusals`)
     await page.getByText('You are not signed in any more').first().waitFor()
+  })
+  clean()
+})
+
+test('a group of refusals gets an owner, a note and its mark, and is open again with the next refusal', { timeout: 240_000 }, async (t) => {
+  const { outbox, path, settings } = await seeded(t)
+  const { url, origin } = await standalone(t, path, settings)
+  const browser = await openBrowser(t)
+  const { page, context, look, clean } = await openPage(browser)
+  await page.goto(url)
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  const dialog = page.getByRole('dialog')
+  const save = async (reason) => {
+    await dialog.getByLabel('Reason (recorded)').fill(reason)
+    await page.keyboard.press('Enter')
+  }
+
+  await t.test('with the keys alone it is taken, and a note is made, which is text', async () => {
+    await page.keyboard.press('r')
+    await page.getByRole('button', { name: 'See to it: ACK_AE_103 103 1014 malaffi' }).press('Enter')
+    await dialog.getByRole('button', { name: 'I do' }).press('Space')
+    assert.equal(await dialog.getByLabel('Owner').inputValue(), 'operator')
+    await dialog.getByLabel('Note').fill(`licence\nis wrong ${SCRIPT}`)
+    await dialog.getByRole('button', { name: 'Save' }).press('Enter')
+    assert.equal(await page.locator('dialog input:invalid').count(), 1, 'a change needs a reason')
+    await look('refusals-note')
+    await save('daily look')
+    await dialog.waitFor({ state: 'detached' })
+    await page.locator('td.note').getByText(SCRIPT).waitFor()
+    assert.equal((await outbox.listRefusals()).groups[0].owner, 'operator')
+    await look('refusals-noted')
+  })
+
+  await t.test('what another person noted meanwhile is not written over', async () => {
+    await page.getByRole('button', { name: /^See to it/ }).click()
+    await dialog.getByLabel('Owner').fill('late')
+    await outbox.updateRefusal((await outbox.listRefusals()).groups[0], { owner: 'another' }, by)
+    await save('mine')
+    await dialog.getByText('It changed after this page showed it').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('cell', { name: 'another' }).waitFor()
+    assert.equal((await outbox.listRefusals()).groups[0].owner, 'another')
+  })
+
+  await t.test('it is rectified, and found among what is', async () => {
+    await page.getByRole('button', { name: /^See to it/ }).click()
+    await dialog.getByRole('checkbox', { name: 'Rectified: the cause is mended' }).press('Space')
+    await save('register corrected')
+    await page.getByText('No dead letters. Nothing to rectify.').waitFor()
+    await look('refusals-empty')
+    await page.getByRole('link', { name: 'Rectified', exact: true }).click()
+    await page.locator('.refusal-rectified').waitFor()
+    await page.getByText(/^rectified .* by operator$/).waitFor()
+    await look('refusals-rectified')
+    await page.getByRole('link', { name: 'Mine, open' }).click()
+    await page.getByText('No group of refusals here.').waitFor()
+  })
+
+  await t.test('the next refusal opens it again, and the page follows by itself', async () => {
+    await page.getByRole('link', { name: 'Open', exact: true }).click()
+    await page.getByText('No dead letters. Nothing to rectify.').waitFor()
+    await reach(outbox, (await outbox.enqueueHl7(hl7({ control: 'WRONG-AGAIN' }))).id, 'FAILED')
+    await page.getByText('open again').waitFor()
+    await page.getByText('refused again').waitFor()
+    await page.getByRole('cell', { name: 'another' }).waitFor()
+    await look('refusals-again')
+  })
+
+  await t.test('in Arabic, dark, on a phone', async () => {
+    const storageState = await context.storageState()
+    const phone = await openPage(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', storageState })
+    await phone.page.goto(`${origin}/#/refusals?view=all`)
+    await phone.page.locator('header select').selectOption({ label: 'العربية' })
+    await phone.page.getByRole('button', { name: /^تولَّ الأمر/ }).click()
+    await phone.look('phone-arabic-refusals-note')
+    phone.clean()
   })
   clean()
 })

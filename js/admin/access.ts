@@ -1,8 +1,11 @@
 /** Who asks, what they may do, and whose messages they see. The host says so; what it says is checked before it is believed. */
 import type { MessageFilter } from '../facade/index.js'
 
-/** What a person may do; `pause` is pausing and resuming a destination, `reveal` is reading what stands in a message. */
-export const PERMISSIONS = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'pause', 'reveal'] as const
+/**
+ * What a person may do; `pause` is pausing and resuming a destination, `reveal` is reading what stands in a message, `rectify`
+ * is noting on refusals who sees to them and whether their cause is mended.
+ */
+export const PERMISSIONS = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'rectify', 'pause', 'reveal'] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
 export interface Access {

@@ -143,7 +143,7 @@ function segments(given: string): string {
   return given.replace(/\r\n|\n/g, '\r').replace(/\r*$/, '\r')
 }
 
-function reasonOf(body: Record<string, unknown>): string {
+export function reasonOf(body: Record<string, unknown>): string {
   const reason = text(body, 'reason').trim()
   if (reason === '') throw new Refusal(400, 'REASON_MISSING', 'a command needs a reason')
   return reason

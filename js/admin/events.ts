@@ -4,7 +4,7 @@
  */
 import { maySee, Refusal, type Access } from './access.js'
 import { stream } from './http.js'
-import { figures, standings, type Kept } from './overview.js'
+import { figures, keyOf, standings, type Kept } from './overview.js'
 import type { Surface } from './surface.js'
 
 const STREAMS_MAX = 100
@@ -16,6 +16,15 @@ const STREAM_MS_MAX = 120_000
 
 export class Streams {
   #open = 0
+  readonly #bells = new Map<() => void, string>()
+
+  /** Something that no message tells of changed for those with the same limits. */
+  ring(access: Access): void {
+    const limits = keyOf(access)
+    for (const [bell, of] of this.#bells) {
+      if (of === limits) bell()
+    }
+  }
 
   open(outbox: Surface, access: Access, kept: Kept, signal: AbortSignal): Response {
     if (this.#open >= STREAMS_MAX) throw new Refusal(503, 'TOO_MANY_STREAMS', 'too many pages are open; this one is not updated by itself')
@@ -23,7 +32,12 @@ export class Streams {
     let end: () => void = () => undefined
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
-        end = follow(outbox, access, kept, controller, () => this.#open--)
+        const followed = follow(outbox, access, kept, controller, () => {
+          this.#open--
+          this.#bells.delete(followed.ring)
+        })
+        this.#bells.set(followed.ring, keyOf(access))
+        end = followed.end
         signal.addEventListener('abort', end, { once: true })
         if (signal.aborted) end()
       },
@@ -35,7 +49,7 @@ export class Streams {
   }
 }
 
-function follow(outbox: Surface, access: Access, kept: Kept, controller: ReadableStreamDefaultController<Uint8Array>, ended: () => void): () => void {
+function follow(outbox: Surface, access: Access, kept: Kept, controller: ReadableStreamDefaultController<Uint8Array>, ended: () => void): { end: () => void; ring: () => void } {
   let isOver = false
   // A look that was under way when the page went comes back to a stream that is closed, which throws.
   const say = (text: string): void => {
@@ -86,5 +100,5 @@ function follow(outbox: Surface, access: Access, kept: Kept, controller: Readabl
     }
   }
   say('retry: 3000\nevent: open\ndata: {}\n\n')
-  return end
+  return { end, ring }
 }

@@ -32,12 +32,14 @@ export function stream(body: ReadableStream<Uint8Array>): Response {
 
 const CALLERS_FAULT = new Set(['ERR_OPTION', 'ERR_CURSOR', 'ERR_MESSAGE_ID', 'ERR_STATE', 'ERR_IN_FLIGHT', 'OVERTAKEN', 'ERR_CHECK_FAILED'])
 
+const STATUS: Readonly<Record<string, number>> = { ERR_QUERY_TIMEOUT: 503, ERR_STOPPED: 503, ERR_STORE_FAILED: 503, ERR_REFUSAL: 404, ERR_REFUSAL_CHANGED: 409 }
+
 /** The outbox's own errors have a code and hold nothing of a patient; others are the host's to hear of, and go on to it. */
 export function failure(error: unknown): Response {
   if (error instanceof Refusal) return json({ error: { code: error.code, message: error.message, hint: null } }, error.status, error.headers)
   if (error instanceof Hl7OutboxError) {
     const { code, message, hint, segment, field } = error as Hl7OutboxError & { segment?: string | null; field?: number | null }
-    const status = code === 'ERR_QUERY_TIMEOUT' || code === 'ERR_STOPPED' || code === 'ERR_STORE_FAILED' ? 503 : CALLERS_FAULT.has(code) ? 400 : 422
+    const status = STATUS[code] ?? (CALLERS_FAULT.has(code) ? 400 : 422)
     return json({ error: { code, message, hint, segment: segment ?? null, field: field ?? null } }, status)
   }
   throw error

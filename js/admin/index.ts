@@ -13,8 +13,9 @@ import { demandOwn, token } from './forgery.js'
 import { bodyOf, failure, json } from './http.js'
 import { list } from './list.js'
 import { detail } from './message.js'
-import { history, Kept, overview, refusals } from './overview.js'
+import { history, Kept, overview } from './overview.js'
 import { asset, deniedPage, shell } from './page.js'
+import { rectify, refusals } from './refusals.js'
 import { Looks, reveal } from './reveal.js'
 import { ofProcess, type Surface } from './surface.js'
 
@@ -91,7 +92,7 @@ class Route {
       case 'history':
         return json(await history(this.#outbox, access, this.#kept))
       case 'refusals':
-        return json(await refusals(this.#outbox, access))
+        return json(await refusals(this.#outbox, access, query))
       case 'messages':
         return json({ ...(await list(this.#outbox, access, asked(query))), now: new Date().toISOString() })
       case 'events':
@@ -122,6 +123,8 @@ class Route {
         return json(await steer(this.#outbox, access, body))
       case 'reveal':
         return json(await reveal(this.#outbox, access, this.#looks, body))
+      case 'refusal':
+        return json(await this.#rectified(access, body))
       case 'check':
         return json(check(access, body))
       case 'replace':
@@ -129,6 +132,13 @@ class Route {
       default:
         return nowhere()
     }
+  }
+
+  /** Who looks at the same part of the worklist sees it change. */
+  async #rectified(access: Access, body: Record<string, unknown>): Promise<unknown> {
+    const group = await rectify(this.#outbox, access, body)
+    this.#streams.ring(access)
+    return group
   }
 
   #of(request: Request): { access: Access; path: string[]; base: string } {

@@ -1,17 +1,13 @@
 /** How the outbox is, at a glance. Nothing here counts all messages: figures come from the tally, or from so many of the newest. */
 import type { Health, Message, Stats } from '../facade/index.js'
 import type { Access } from './access.js'
-import { blanked } from './list.js'
 import type { Surface } from './surface.js'
 
 const HOUR_MS = 3_600_000
 const HOURS = 24
 const PAGE = 1_000
-/** The newest messages that charts and worklist are made of; the page says so when there are more. */
+/** The newest messages that charts are made of; the page says so when there are more. */
 const LOOKED_AT_MAX = 10_000
-const REFUSALS_MAX = 5_000
-const DAYS = 14
-const EXAMPLES = 5
 
 /** Figures are shared by all who look with the same limits, for so long. */
 const STATS_MS = 1_000
@@ -54,7 +50,8 @@ export interface Overview {
 }
 
 const filterOf = (access: Access): { tags?: Record<string, string> } => (access.tags === undefined ? {} : { tags: { ...access.tags } })
-const keyOf = (access: Access): string => JSON.stringify(Object.entries(access.tags ?? {}).sort())
+/** Whose limits are the same sees the same. */
+export const keyOf = (access: Access): string => JSON.stringify(Object.entries(access.tags ?? {}).sort())
 
 export async function overview(outbox: Surface, access: Access, kept: Kept): Promise<Overview> {
   const [stats, health] = await Promise.all([figures(outbox, access, kept), kept.get('health', STATS_MS, () => outbox.getHealth())])
@@ -134,47 +131,4 @@ async function newest(outbox: Surface, filter: Parameters<Surface['listMessages'
     cursor = page.nextCursor
   } while (items.length < max)
   return { items, more: true }
-}
-
-export interface Refusals {
-  groups: {
-    code: string
-    /** ERR-3 and ERR-5, as the receiver gave them. */
-    errCodes: string[]
-    reason: string
-    destination: string
-    count: number
-    /** Of the days of {@link Refusals.days}. */
-    perDay: number[]
-    newestAt: string
-    examples: Message[]
-  }[]
-  days: string[]
-  /** How many dead letters were looked at, and whether there are more. */
-  count: number
-  more: boolean
-}
-
-/** The worklist: dead letters by what they failed of. One that is corrected, sent again or withdrawn is no longer among them. */
-export async function refusals(outbox: Surface, access: Access, now = Date.now()): Promise<Refusals> {
-  const { items, more } = await newest(outbox, { ...filterOf(access), status: 'FAILED' }, REFUSALS_MAX)
-  const days = Array.from({ length: DAYS }, (_, n) => new Date(now - (DAYS - 1 - n) * 86_400_000).toISOString().slice(0, 10))
-  const groups = new Map<string, Refusals['groups'][number]>()
-  for (const message of items) {
-    const { code = '', reason = '', errCodes = [] } = message.failure ?? {}
-    const key = JSON.stringify([message.destination, code, errCodes, reason])
-    let group = groups.get(key)
-    if (group === undefined) {
-      group = { code, errCodes, reason, destination: message.destination, count: 0, perDay: days.map(() => 0), newestAt: message.updatedAt, examples: [] }
-      groups.set(key, group)
-    }
-    group.count++
-    if (message.updatedAt > group.newestAt) group.newestAt = message.updatedAt
-    const day = days.indexOf(message.updatedAt.slice(0, 10))
-    if (day >= 0) group.perDay[day] = (group.perDay[day] ?? 0) + 1
-    if (group.examples.length < EXAMPLES) group.examples.push(message)
-  }
-  const sorted = [...groups.values()].sort((one, other) => other.count - one.count)
-  for (const group of sorted) group.examples = await blanked(outbox, access, group.examples)
-  return { groups: sorted, days, count: items.length, more }
 }

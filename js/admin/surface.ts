@@ -16,6 +16,8 @@ export type Surface = Pick<
   | 'releaseMessages'
   | 'resendMessages'
   | 'purgeMessages'
+  | 'listRefusals'
+  | 'updateRefusal'
   | 'replaceMessage'
   | 'pauseDestination'
   | 'resumeDestination'

@@ -183,6 +183,26 @@ export function filter(value: unknown): string {
   return json(given, 'filter')
 }
 
+/** A group of refusals and what changes of it, as JSON. Of what listRefusals gave only what names it is looked at. */
+export function refusal(value: unknown, change: unknown): string {
+  const named = typeof value === 'string' ? { id: value } : object(value, 'refusal')
+  const { id, tags, version }: Record<string, unknown> = named
+  const given = plain(change, 'change')
+  for (const name of ['owner', 'note']) {
+    if (given[name] !== undefined && given[name] !== null) text(given[name], `change.${name}`)
+  }
+  if (given.rectified !== undefined && typeof given.rectified !== 'boolean') throw wrong(`\`change.rectified\` must be true or false, not ${kind(given.rectified)}`)
+  return json(
+    {
+      id: text(id, 'id'),
+      ...(tags === undefined ? {} : { tags: plain(tags, 'tags') }),
+      ...(version === undefined ? {} : { version: text(version, 'version') }),
+      change: given,
+    },
+    'change',
+  )
+}
+
 /** The options of backupOutbox. */
 export function replaces(value: unknown): boolean {
   const given = object(value, 'options')

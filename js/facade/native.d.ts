@@ -29,6 +29,10 @@ export declare class NativeOutbox {
   backup(to: string, replace: boolean): Promise<string>
   /** Figures; JSON in, JSON out. */
   stats(filter: string): Promise<string>
+  /** Dead letters by what they failed of; JSON in, JSON out. */
+  refusals(filter: string): Promise<string>
+  /** Notes on a group of them who sees to it, what to know of it, and whether it is rectified; JSON in, JSON out. */
+  updateRefusal(update: string, by: string): Promise<string>
   /** Health; JSON. */
   health(): Promise<string>
   /** Figures as text for Prometheus; only those of the file, if so. */

@@ -12,6 +12,10 @@ import type {
   MessageFilter,
   OutboxConfig,
   Page,
+  Refusal,
+  RefusalChange,
+  RefusalFilter,
+  Refusals,
   Stats,
   StatusChange,
 } from '../../index.js'
@@ -222,6 +226,14 @@ export class Outbox {
 
   replaceMessage(id: string, message: string | Uint8Array, by: By): Promise<Enqueued> {
     return ask(() => this.#native.replace(check.text(id, 'id'), check.message(message), check.by(by)))
+  }
+
+  listRefusals(filter?: RefusalFilter): Promise<Refusals> {
+    return ask(async () => parse<Refusals>(await this.#native.refusals(check.filter(filter))))
+  }
+
+  updateRefusal(refusal: string | (Pick<Refusal, 'id'> & Partial<Pick<Refusal, 'tags' | 'version'>>), change: RefusalChange, by: By): Promise<Refusal> {
+    return ask(async () => parse<Refusal>(await this.#native.updateRefusal(check.refusal(refusal, change), check.by(by))))
   }
 
   pauseDestination(name: string, by: By): Promise<void> {

@@ -141,7 +141,7 @@ export class Meeting {
     for (let round = 0; performance.now() < deadline; round++) {
       const id = [...this.journal.calls.values()].findLast((call) => call.id !== null)?.id
       const questions = [
-        ['getHealth'], ['getStats'], ['listMessages', { limit: 20 }], ['resumeDestination', 'rig', by], ['configureDestination', 'rig', { concurrency: 4 + (round % 2) }, by],
+        ['getHealth'], ['getStats'], ['listMessages', { limit: 20 }], ['listRefusals'], ['resumeDestination', 'rig', by], ['configureDestination', 'rig', { concurrency: 4 + (round % 2) }, by],
         ...(id === undefined ? [] : [['getMessage', id], ['getMessageContent', id], ['getAttempts', id], ['getAnswer', id, 1]]),
       ]
       const answers = await Promise.all(questions.map(([method, ...args]) => this.ask(application, method, ...args)))

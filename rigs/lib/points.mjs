@@ -19,7 +19,7 @@ for (const file of readdirSync(crates, { recursive: true }).filter((path) => /^o
 /** Met only once or twice in the life of a process. */
 export const RARE = new Set([
   'close-thread', 'consumer-take', 'lead-begin', 'lead-halt', 'lead-recover', 'lead-take', 'open-thread', 'outbox-start', 'readers-start', 'recover-apply', 'recover-row',
-  'registry-close', 'registry-open', 'stop-close', 'stop-drain', 'store-close', 'store-copy-lock', 'store-mark', 'store-marked', 'store-migrate', 'store-open', 'store-reopen',
+  'registry-close', 'registry-open', 'stop-close', 'stop-drain', 'store-close', 'store-copy-lock', 'store-mark', 'store-marked', 'store-migrate', 'store-migrate-step', 'store-open', 'store-reopen',
   'store-reserve', 'store-reserve-grow', 'token-fetch', 'give-back', 'keeper-beat', 'breaker-note', 'checkpoint-fold-back', 'keeper-follow', 'connection-open', 'read-consumer', 'read-latest-cursor',
 ])
 
@@ -48,6 +48,7 @@ const MORE_WAYS = {
   'enqueue-row-written': ['constraint', 'refused'],
   'read-list': ['busy', 'refused'],
   'store-migrate': ['busy', 'full'],
+  'store-migrate-step': ['busy', 'full'],
   'turn-apply': ['busy', 'refused'],
 }
 

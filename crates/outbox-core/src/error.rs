@@ -140,6 +140,10 @@ codes! {
     ERR_STATE, Caller, false, "The message is in a state that the command does not apply to.", "See docs/states.md for what applies to which state.";
     ERR_CONTENT_REMOVED, Caller, false, "The message's content is no longer kept (`retention.bodiesMs`), so it cannot be sent again.",
         "Make the message anew from the record that it was made of, with an MSH-10 of its own.";
+    ERR_REFUSAL, Caller, false, "There is no such group of refusals: it emptied, or the id is not one that listRefusals gave.",
+        "Ask listRefusals anew, and pass the `id` of one of its groups.";
+    ERR_REFUSAL_CHANGED, Caller, false, "The group of refusals changed after it was looked at: another person was first, or another message was refused. Nothing was changed.",
+        "Look at it again (listRefusals), and repeat the change if it is still meant.";
     OVERTAKEN, Caller, false, "Later messages of its lane were already delivered; sending it now would put old data over new.",
         "Look at the later messages first; pass `allowOvertaken: true` to send it all the same.";
     ERR_PANIC, Outbox, false, "A defect inside hl7-outbox. The process lives; stored messages are safe.",

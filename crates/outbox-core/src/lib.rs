@@ -28,4 +28,5 @@ pub mod health;
 mod live;
 pub mod metrics;
 pub mod outbox;
+pub mod refusals;
 pub mod retention;

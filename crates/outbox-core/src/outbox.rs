@@ -18,6 +18,7 @@ use crate::health::{self, Facts};
 use crate::live::Live;
 use crate::message::MessageId;
 use crate::metrics::{Metrics, Scope};
+use crate::refusals::{RefusalFilter, RefusalUpdate, RefusalView, Refusals};
 use crate::status::{AttemptView, Changed, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
 use crate::store::{Admitted, By, Command, DestinationRecord, Done, LaidOut, MessageRef, Store, wait};
 use crate::transport::Transport;
@@ -131,6 +132,36 @@ impl Outbox {
             Ok(_) => done(Err(OutboxError::plain(code::ERR_UNKNOWN_DESTINATION))),
             Err(error) => done(Err(error)),
         }));
+    }
+
+    /// The worklist: dead letters by what they failed of.
+    pub fn refusals(&self, filter: RefusalFilter, done: Done<Refusals>) {
+        self.store.refusals(filter, done);
+    }
+
+    /// Changes owner, note or mark of a group, or of its part with certain tags, and answers how it is then.
+    pub fn update_refusal(&self, update: RefusalUpdate, by: By, done: Done<RefusalView>) {
+        let filter = update.part();
+        let order = match update.checked() {
+            Ok(order) => order,
+            Err(error) => return done(Err(error)),
+        };
+        let (store, after) = (Arc::clone(&self.store), Arc::clone(&self.store));
+        // A part without messages is none: whoever is limited to it must not learn that there is a group at all.
+        self.store.refusals(
+            filter.clone(),
+            Box::new(move |found| match found.and_then(one) {
+                Err(error) => done(Err(error)),
+                Ok(_) => store.command(
+                    Command::Rectify(order),
+                    by,
+                    Box::new(move |changed| match changed {
+                        Err(error) => done(Err(error)),
+                        Ok(_) => after.refusals(filter, Box::new(move |found| done(found.and_then(one)))),
+                    }),
+                ),
+            }),
+        );
     }
 
     /// Changes a destination's configuration, in the file: for every process, for messages that wait already, and after a
@@ -375,6 +406,10 @@ impl Outbox {
     pub fn destinations(&self) -> &BTreeMap<String, Arc<Destination>> {
         &self.settings().destinations
     }
+}
+
+fn one(found: Refusals) -> Result<RefusalView, OutboxError> {
+    found.groups.into_iter().next().ok_or_else(|| OutboxError::plain(code::ERR_REFUSAL))
 }
 
 /// Looks whether persons changed the configuration, and lets the dispatcher know. Runs on threads that may wait.

@@ -14,8 +14,8 @@ pub struct Retention {
     /// lost it; and no longer, for the clinic's record is what the law wants kept for 25 years, and a second copy of it is
     /// only a second place from which it can leak.
     pub bodies: Option<Duration>,
-    /// Their rows, with attempts and labels, and what persons ordered: 400 days, so that a year can be compared with the year
-    /// before. What is left is a tombstone.
+    /// Their rows, with attempts and labels, what persons ordered, and what they noted on refusals of which none is left:
+    /// 400 days, so that a year can be compared with the year before. What is left is a tombstone.
     pub rows: Option<Duration>,
     /// Lines of the feed of changes: 30 days.
     pub changes: Option<Duration>,

@@ -15,6 +15,7 @@ use crate::error::OutboxError;
 use crate::event::StatusChange;
 use crate::hl7::AckCondition;
 use crate::message::{Body, MessageId, NewMessage};
+use crate::refusals::{RefusalFilter, RefusalOrder, Refusals};
 use crate::retention::{Place, Retention, Swept};
 use crate::retry::Next;
 use crate::state::State;
@@ -234,6 +235,8 @@ pub enum Command {
         /// Its name.
         destination: String,
     },
+    /// Notes on a group of dead letters who sees to it, what to know of it, and whether its cause is mended.
+    Rectify(RefusalOrder),
 }
 
 /// How a caller names one message.
@@ -350,6 +353,8 @@ pub trait Store: Send + Sync + 'static {
     fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>);
     /// Figures.
     fn stats(&self, filter: MessageFilter, done: Done<Stats>);
+    /// Dead letters by what they failed of, with what persons noted; without reading those that are not dead letters.
+    fn refusals(&self, filter: RefusalFilter, done: Done<Refusals>);
     /// What persons changed of destinations' configurations, as JSON by name.
     fn patches(&self, done: Done<BTreeMap<String, String>>);
     /// Changes after a cursor (`None`: from the oldest kept), in commit order, at most `limit`.

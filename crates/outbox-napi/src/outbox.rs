@@ -227,6 +227,30 @@ impl NativeOutbox {
         )
     }
 
+    /// Dead letters by what they failed of; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn refusals<'env>(&self, env: &'env Env, filter: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::parse(&filter), done, |filter, done| open.outbox.refusals(filter, done)),
+            |found| Settlement::json(&found),
+        )
+    }
+
+    /// Notes on a group of them who sees to it, what to know of it, and whether it is rectified; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn update_refusal<'env>(&self, env: &'env Env, update: String, by: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| {
+                let parsed =
+                    convert::commander(&by).and_then(|commander| Ok((convert::parse(&update)?, commander.by())));
+                with(parsed, done, |(update, by), done| open.outbox.update_refusal(update, by, done));
+            },
+            |refusal| Settlement::json(&refusal),
+        )
+    }
+
     /// Health; JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn health<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use outbox_core::error::{OutboxError, code};
 use outbox_core::state::transition_condition_sql;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::{Batch, Connection, TransactionBehavior, params};
 
 use crate::error::Failure;
 use crate::path::beside;
@@ -23,7 +24,10 @@ const JOURNAL_MAGIC: &[u8; 8] = &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7
 const JOURNAL_PAGES_BEFORE: usize = 16;
 
 /// Migrations by number and name, oldest first; the number is `user_version` after it.
-pub(crate) const MIGRATIONS: &[(u32, &str, &str)] = &[(1, "initial", include_str!("../migrations/0001_initial.sql"))];
+pub(crate) const MIGRATIONS: &[(u32, &str, &str)] = &[
+    (1, "initial", include_str!("../migrations/0001_initial.sql")),
+    (2, "refusals", include_str!("../migrations/0002_refusals.sql")),
+];
 
 /// The newest schema that this version knows.
 pub(crate) const SCHEMA: u32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -95,6 +99,10 @@ fn create(path: &Path) -> Result<(), OutboxError> {
 
 /// Brings a file to the newest schema, one transaction per migration.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
+    migrate_by(connection, MIGRATIONS)
+}
+
+fn migrate_by(connection: &mut Connection, migrations: &[(u32, &str, &str)]) -> Result<(), Failure> {
     // The mark is the first thing in the file, written before WAL mode: so it stands in the header itself.
     let mark: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if mark == 0 {
@@ -109,12 +117,17 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     }
     outbox_core::fault!("store-marked", Failure::planted);
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    for (number, name, sql) in MIGRATIONS {
+    for (number, name, sql) in migrations {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let present: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if present < *number {
             tracing::info!(number, name, "migrating the outbox file");
-            transaction.execute_batch(&sql.replace("{{transitions}}", &transition_condition_sql()))?;
+            let sql = sql.replace("{{transitions}}", &transition_condition_sql());
+            let mut steps = Batch::new(&transaction, &sql);
+            while let Some(mut step) = steps.next()? {
+                outbox_core::fault!("store-migrate-step", Failure::planted);
+                step.execute([])?;
+            }
             transaction.execute(
                 "INSERT INTO meta (key, value) VALUES ('schema_needed', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 params![SCHEMA_NEEDED.to_string().into_bytes()],

@@ -10,6 +10,7 @@ use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
 use outbox_core::event::{Observer, StatusChange};
 use outbox_core::message::MessageId;
+use outbox_core::refusals::{RefusalFilter, Refusals};
 use outbox_core::retention::{Place as Sweeping, Retention, Swept};
 use outbox_core::status::{
     AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
@@ -210,6 +211,11 @@ impl Store for SqliteStore {
     fn stats(&self, filter: MessageFilter, done: Done<Stats>) {
         let now = self.clock.now();
         self.readers.ask(move |connection| read::stats(connection, &filter, now), done);
+    }
+
+    fn refusals(&self, filter: RefusalFilter, done: Done<Refusals>) {
+        let now = self.clock.now();
+        self.readers.ask(move |connection| read::refusals(connection, &filter, now), done);
     }
 
     fn patches(&self, done: Done<BTreeMap<String, String>>) {

@@ -14,7 +14,7 @@ import { EXIT } from '../usage.js'
 import { port } from '../values.js'
 
 const HOST = '127.0.0.1'
-const ALL: Permission[] = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'pause', 'reveal']
+const ALL: Permission[] = ['view', 'retry', 'cancel', 'hold', 'release', 'resend', 'replace', 'purge', 'rectify', 'pause', 'reveal']
 /** A working day; then the command is started anew. */
 const SESSION_MS = 12 * 3_600_000
 

@@ -40,6 +40,15 @@ pub(crate) fn message(connection: &Connection, which: &MessageRef) -> Result<Opt
     found.map(|found| complete(connection, found)).transpose()
 }
 
+/// The message of that number.
+pub(super) fn named(connection: &Connection, seq: i64) -> Result<Option<MessageView>, Failure> {
+    let found = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE seq = ?1"))?
+        .query_row([seq], read)
+        .optional()?;
+    found.map(|found| complete(connection, found)).transpose()
+}
+
 /// A message and what is still to be looked up for it.
 struct Found {
     view: MessageView,

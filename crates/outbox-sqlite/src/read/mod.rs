@@ -4,6 +4,7 @@
 mod changes;
 mod laid_out;
 mod message;
+mod refusals;
 mod stats;
 
 use std::cell::Cell;
@@ -24,6 +25,7 @@ use crate::home::Home;
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::laid_out::laid_out;
 pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
+pub(crate) use self::refusals::{key as part_of, refusals};
 pub(crate) use self::stats::{configuration, destinations, patches, stats};
 
 /// Connections that read at the same time.

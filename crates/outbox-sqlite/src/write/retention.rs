@@ -87,6 +87,7 @@ impl Batch {
             }
             (Place::Changes, .., None) => Some(Place::Actions),
             (Place::Actions, _, Some(before), _) if prune(unit, "action", before)? > 0 => Some(Place::Actions),
+            (Place::Actions, _, Some(before), _) if forget_work(unit, before)? > 0 => Some(Place::Actions),
             (Place::Actions, ..) => Some(Place::Room),
             (Place::Room, ..) => give_back(unit)?.then_some(Place::Room),
         })
@@ -244,6 +245,29 @@ fn prune(unit: &Unit<'_>, table: &str, before: i64) -> Result<u64, Failure> {
     let Some(until) = last_but_one else { return Ok(0) };
     let removed = unit.connection.prepare_cached(&format!("DELETE FROM {table} WHERE n <= ?1"))?.execute([until])?;
     Ok(removed as u64)
+}
+
+/// Removes what persons noted on groups that have had no dead letter since, and such groups. Groups with dead letters stay as
+/// their messages do.
+fn forget_work(unit: &Unit<'_>, before: i64) -> Result<u64, Failure> {
+    let forgotten = unit
+        .connection
+        .prepare_cached(
+            "DELETE FROM refusal_work WHERE (refusal, tags) IN (
+               SELECT refusal, tags FROM refusal_work AS work
+               WHERE changed_at <= ?1 AND NOT EXISTS (SELECT 1 FROM refused WHERE refused.refusal = work.refusal) LIMIT ?2)
+             RETURNING refusal",
+        )?
+        .query_map(params![before, LINES], |row| row.get::<_, i64>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for refusal in &forgotten {
+        unit.connection
+            .prepare_cached(
+                "DELETE FROM refusal WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM refusal_work WHERE refusal = n)",
+            )?
+            .execute([refusal])?;
+    }
+    Ok(forgotten.len() as u64)
 }
 
 /// Gives free pages back to the file system, but for those that new messages will take. Answers whether there are more.

@@ -9,6 +9,7 @@ pub mod admission;
 pub mod commands;
 pub mod delivery;
 pub mod reading;
+pub mod refusals;
 pub mod retention;
 
 /// Makes one test of every case: `conformance!(make_my_store);`
@@ -62,6 +63,17 @@ macro_rules! conformance {
             reading: changes_are_heard_in_commit_order;
             reading: a_change_counts_the_attempt_that_led_to_it;
             reading: a_cursor_never_names_what_was_taken_back;
+            refusals: dead_letters_are_grouped_by_what_they_failed_of_and_counted_by_the_day;
+            refusals: a_group_shrinks_as_its_messages_leave_it_and_goes_with_the_last;
+            refusals: owner_note_and_mark_are_kept_with_who_and_when;
+            refusals: a_rectified_group_is_open_again_with_the_next_refusal_and_says_so;
+            refusals: of_two_who_change_a_group_the_second_is_told_and_changes_nothing;
+            refusals: what_was_refused_after_a_look_is_not_rectified_by_it;
+            refusals: a_part_has_counts_examples_owner_note_and_mark_of_its_own;
+            refusals: only_a_refusal_of_the_part_makes_the_part_open_again;
+            refusals: every_filter_of_groups_finds_what_it_names;
+            refusals: there_are_limits_and_more_is_said;
+            refusals: notes_go_in_their_time_when_no_dead_letter_is_left;
             retention: contents_of_ended_messages_go_after_their_time_and_nothing_else;
             retention: rows_of_ended_messages_become_tombstones_and_are_still_recognised;
             retention: waiting_messages_are_kept_whatever_their_age_and_still_leave;

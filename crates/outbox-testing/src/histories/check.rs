@@ -1,10 +1,12 @@
 //! All that callers can see, compared with the model.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outbox_core::error::OutboxError;
 use outbox_core::event::StatusChange;
 use outbox_core::message::Priority;
+use outbox_core::refusals::RefusalFilter;
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter, MessageView, OneOrMany};
 use outbox_core::store::{Done, MessageRef, wait};
@@ -29,7 +31,27 @@ impl Course<'_> {
         for (view, n) in seen.iter().zip(kept) {
             self.compare(view, n)?;
         }
+        self.worklist(&seen)?;
         self.count()
+    }
+
+    /// Every dead letter is in one group, that of what it failed of.
+    fn worklist(&self, seen: &[MessageView]) -> Checked {
+        let mut groups = BTreeMap::new();
+        for (view, failure) in seen.iter().filter_map(|view| Some((view, view.failure.as_ref()?))) {
+            let err_codes = failure.err_codes.clone().unwrap_or_default();
+            *groups
+                .entry((view.destination.clone(), failure.code.clone(), err_codes, failure.reason.clone()))
+                .or_insert(0) += 1;
+        }
+        let found = answer(|done| self.store.refusals(RefusalFilter::default(), done))?;
+        let listed: BTreeMap<_, u64> = found
+            .groups
+            .into_iter()
+            .map(|group| ((group.destination, group.code, group.err_codes, group.reason), group.count))
+            .collect();
+        prop_assert_eq!(listed, groups, "the worklist");
+        Ok(())
     }
 
     fn compare(&self, view: &MessageView, n: usize) -> Checked {

@@ -29,9 +29,11 @@ impl Model {
                 self.paused.remove(destination.as_str());
                 return Ok(());
             }
-            Command::Configure { .. } | Command::Reset { .. } | Command::Reveal { .. } | Command::Export { .. } => {
-                return Ok(());
-            }
+            Command::Configure { .. }
+            | Command::Reset { .. }
+            | Command::Rectify(_)
+            | Command::Reveal { .. }
+            | Command::Export { .. } => return Ok(()),
         };
         let named = filter.ids.as_ref();
         let (mut changed, mut left) = (Vec::new(), Vec::new());

@@ -3,6 +3,7 @@
 mod destination;
 mod each;
 mod put_back;
+mod rectify;
 mod replace;
 mod withdraw;
 
@@ -47,6 +48,7 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
         Command::Resume { destination } => destination::resume(unit, destination)?,
         Command::Configure { destination, patch } => destination::configure(unit, destination, patch)?,
         Command::Reset { destination } => destination::reset(unit, destination)?,
+        Command::Rectify(order) => rectify::rectify(unit, order, by)?,
         Command::Reveal { .. } => Changed::default(),
         Command::Export { ids } => Changed { count: ids.len() as u64, ..Changed::default() },
     };
@@ -108,6 +110,11 @@ fn described(command: &Command) -> (&'static str, serde_json::Value) {
             ("configure", json!({ "destination": destination, "keys": patch.keys().collect::<Vec<_>>() }))
         }
         Command::Reset { destination } => ("reset", json!({ "destination": destination })),
+        // The same of owner and note; they stand in the row of the work alone.
+        Command::Rectify(order) => (
+            "rectify",
+            json!({ "refusal": order.id, "tags": order.tags, "keys": order.change.keys(), "rectified": order.change.rectified }),
+        ),
         Command::Reveal { id, attempt } => ("reveal", json!({ "id": id, "attempt": attempt })),
         Command::Export { ids } => ("export", json!({ "seqs": ids.iter().map(MessageId::seq).collect::<Vec<_>>() })),
     }
