@@ -24,7 +24,7 @@ use crate::store::{Store, wait};
 /// How often it is looked whether something is worth an alert.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The same while nobody wants alerts, as far as this process knows.
-const LOOK_EVERY_IDLE: Duration = Duration::from_secs(60);
+const LOOK_EVERY_IDLE: Duration = Duration::from_secs(5);
 /// How often a process says in the file that it has a callback …
 const HEARS_EVERY_MS: i64 = 3_600_000;
 /// … and how long that is believed.

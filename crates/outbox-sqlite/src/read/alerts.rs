@@ -15,10 +15,6 @@ pub(crate) fn alert_view(connection: &Connection, now: Timestamp) -> Result<Aler
         connection.prepare_cached("SELECT destination, count FROM tally WHERE state = 'FAILED' AND count > 0")?;
     let mut paused = connection
         .prepare_cached("SELECT name, paused_at, paused_reason FROM destination WHERE paused_at IS NOT NULL")?;
-    let callback: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT value FROM meta WHERE key = 'alert_callback'")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
     let untidy = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM notice WHERE due_at IS NOT NULL AND expires_at <= ?1
@@ -35,8 +31,17 @@ pub(crate) fn alert_view(connection: &Connection, now: Timestamp) -> Result<Aler
         disk_free_bytes: u64::MAX,
         due: due.query_map(params![now.0], |row| row.get(0))?.collect::<Result<_, _>>()?,
         untidy,
-        callback_at: callback.and_then(|value| String::from_utf8(value).ok()?.parse().ok()).map(Timestamp),
+        callback_at: alert_callback(connection)?,
     })
+}
+
+/// When a process last said that it has a function for alerts.
+pub(crate) fn alert_callback(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+    let stored: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = 'alert_callback'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(stored.and_then(|stored| String::from_utf8(stored).ok()?.parse().ok()).map(Timestamp))
 }
 
 fn records(connection: &Connection) -> Result<Vec<AlertRecord>, Failure> {

@@ -22,7 +22,7 @@ use crate::connection::open_reader;
 use crate::error::{Failure, translate};
 use crate::home::Home;
 
-pub(crate) use self::alerts::{alert_view, undelivered};
+pub(crate) use self::alerts::{alert_callback, alert_view, undelivered};
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::laid_out::laid_out;
 pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
