@@ -85,9 +85,10 @@ class Hook {
     return this.until(({ alerts }) => alerts.find((alert) => alert.type === type && alert.state === state), `${type} ${state}`)
   }
 
-  /** Types and states, in the order of arrival. */
+  /** Types and states, in the order of arrival. One whose bearer was killed before it could note the answer may come again: it has the same id. */
   get told() {
-    return this.alerts.map(({ type, state }) => `${type} ${state}`)
+    const ids = this.alerts.map(({ id }) => id)
+    return this.alerts.filter(({ id }, n) => ids.indexOf(id) === n).map(({ type, state }) => `${type} ${state}`)
   }
 }
 

@@ -27,9 +27,10 @@ export class AlertTeller {
     this.#rung = true
     if (this.#busy) return
     this.#busy = true
-    void this.#tell().finally(() => {
+    const ended = (): void => {
       this.#busy = false
-    })
+    }
+    this.#tell().then(ended, ended)
   }
 
   async #tell(): Promise<void> {
@@ -54,7 +55,8 @@ export class AlertTeller {
       await this.#listener(alert)
       return true
     } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      process.emitWarning('alerts.onAlert failed; the alert is told again later', { code: 'HL7_OUTBOX_LISTENER', detail })
       return false
     }
   }

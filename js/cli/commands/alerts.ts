@@ -29,6 +29,6 @@ function line({ n, host, error, tookMs }: TestedWebhook): string {
 function hint(error: string): string {
   if (error === 'HTTP_401' || error === 'HTTP_403') return ' (is it the same secret on both sides?)'
   if (error === 'HTTP_404') return ' (is the path of the address right?)'
-  if (/^HTTP_3/.test(error)) return ' (it answers with another address, which is not followed: write that one)'
+  if (error.startsWith('HTTP_3')) return ' (it answers with another address, which is not followed: write that one)'
   return ''
 }

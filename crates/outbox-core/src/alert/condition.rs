@@ -259,6 +259,32 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_told_of_when_its_end_is_near_and_not_while_nobody_has_seen_it() {
+        let holds = |at: Option<i64>| {
+            let mut known = known(Evidence::Unknown);
+            known.get_mut("d").unwrap().certificate_expires_at = at.map(Timestamp);
+            let view = AlertView { disk_free_bytes: u64::MAX, ..AlertView::default() };
+            one(&of_dispatcher(&view, &known, &Thresholds::default(), NOW), AlertType::CertificateExpires)
+        };
+        assert_eq!(holds(None), Some(Holds::Unknown));
+        assert_eq!(holds(Some(NOW.0 + 21 * DAY_MS)), Some(Holds::No));
+        for left in [21 * DAY_MS - 1, 0, -DAY_MS] {
+            let Some(Holds::Yes { facts, lasts }) = holds(Some(NOW.0 + left)) else { panic!("{left}") };
+            assert_eq!((facts.expires_at, facts.limit), (Some(Timestamp(NOW.0 + left)), Some(21)));
+            assert!(lasts.is_zero());
+        }
+    }
+
+    #[test]
+    fn a_destination_that_is_disabled_has_no_outage() {
+        let mut known = known(Evidence::Rests { state: DestinationState::BreakerOpen, code: None });
+        known.get_mut("d").unwrap().enabled = false;
+        let view = AlertView { disk_free_bytes: u64::MAX, ..AlertView::default() };
+        let all = of_dispatcher(&view, &known, &Thresholds::default(), NOW);
+        assert_eq!(one(&all, AlertType::Outage), Some(Holds::No));
+    }
+
+    #[test]
     fn a_standby_tells_apart_who_is_absent_and_who_is_silent() {
         let leader = |beat_age_ms: i64| Leader {
             pid: 1,

@@ -31,17 +31,20 @@ pub(super) fn summary(alert: &Alert) -> String {
     if alert.state == AlertState::Continues { format!("Still: {begun}") } else { begun }
 }
 
+/// Neutral words: a destination that was taken out of the configuration has no outage any more either.
 fn ended(alert: &Alert) -> String {
     let after = span(u64::try_from(alert.at.0.saturating_sub(alert.since.0)).unwrap_or(0));
     match alert.r#type {
-        AlertType::Outage => format!("{} works again, after {after}: {} messages wait", name(alert), waiting(alert)),
-        AlertType::Paused => format!("{} is not paused any more, after {after}", name(alert)),
+        AlertType::Outage => {
+            format!("The outage of {} is over, after {after}: {} messages wait", name(alert), waiting(alert))
+        }
+        AlertType::Paused => format!("The pause of {} is over, after {after}", name(alert)),
         AlertType::Refusal => format!("{} has not refused with {} for a while", name(alert), code(alert)),
         AlertType::DeadLetters => format!("The dead letters for {} are within their limit again", name(alert)),
         AlertType::OldestWaiting => format!("The oldest message is not too old any more, after {after}"),
         AlertType::NoDispatcher => format!("A process sends again, after {after}"),
         AlertType::DiskLow => format!("The disk of the outbox has room again, after {after}"),
-        AlertType::CertificateExpires => format!("The certificate of {} was renewed", name(alert)),
+        AlertType::CertificateExpires => format!("No certificate of {} expires soon any more", name(alert)),
         AlertType::Test => String::new(),
     }
 }

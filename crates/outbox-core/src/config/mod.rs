@@ -12,7 +12,7 @@ mod secret;
 mod settings;
 mod url;
 
-pub use alerts::{AlertSettings, AlertsConfig, Thresholds, WebhookSettings};
+pub use alerts::{AlertSettings, AlertsConfig, Secrets, Thresholds, ThresholdsConfig, WebhookConfig, WebhookSettings};
 pub(crate) use destination::given;
 pub use destination::{Auth, DestinationConfig, OAuth2, OrderBy, Proxy, RateLimit, Retry, Timeouts, Tls};
 pub use patch::read_patch;

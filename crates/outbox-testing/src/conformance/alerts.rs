@@ -59,7 +59,7 @@ pub fn what_two_processes_decide_at_once_is_told_once(make: Make<'_>) {
     assert!(!moved(&subject, Step::Note, &record, "-", &[]));
     assert!(!moved(&subject, Step::Note, &record, "-", &[]));
     let noted = view(&subject).records;
-    assert_eq!(noted, [record.clone()]);
+    assert_eq!(noted, std::slice::from_ref(&record));
     assert!(moved(&subject, Step::Begin, &noted[0], "a", &["w", "callback"]));
     assert!(!moved(&subject, Step::Begin, &noted[0], "b", &["w", "callback"]));
     let begun = view(&subject).records.remove(0);
