@@ -59,6 +59,105 @@ export interface OutboxConfig {
     /** Hears every line, instead of the standard error stream. At most 1,000 lines wait for it; more are dropped and counted. */
     onLog?: (line: Record<string, unknown>) => void
   }
+  /** What a person should hear of without asking: once when it begins and once when it ends, in the whole cluster. docs/alerts.md has every type. */
+  alerts?: AlertsConfig
+}
+
+/** Also without any key it turns alerts on; give every process of a file the same. */
+export interface AlertsConfig {
+  /** At most 20. Each alert is one signed POST (Standard Webhooks), repeated until it is answered with 2xx. */
+  webhooks?: WebhookConfig[]
+  /**
+   * Hears every alert, at least once, in one process of those that have such a function. What it throws or rejects with is
+   * a warning, and the alert is told again later. Must end within two minutes.
+   */
+  onAlert?: (alert: Alert) => unknown
+  /** The defaults are those of monitoring/alerts.yml; null turns a type off. */
+  thresholds?: {
+    /** How long a destination must be down or overloaded; default 15 minutes. */
+    outageMs?: number | null
+    /** How long a destination must be paused or misconfigured; default 5 minutes. */
+    needsPersonMs?: number | null
+    /** How long a kind of refusal must stay away before it is new again; default a day. */
+    refusalQuietMs?: number | null
+    /** Dead letters that a destination may have; default 0. */
+    deadLetters?: number | null
+    /** Default an hour. */
+    oldestWaitingMs?: number | null
+    /** How long no process may dispatch; default 2 minutes. */
+    dispatcherMissingMs?: number | null
+    /** Default 1,000,000,000. */
+    diskFreeBytes?: number | null
+    /** Default 21. */
+    certificateDays?: number | null
+    /** How long dead letters, the oldest age or the disk must be beyond their limit; default 5 minutes. */
+    lastsMs?: number
+  }
+  /** How long something must be well before its end is told; default a minute. */
+  endsAfterMs?: number
+  /** How often what lasts is told again; default null, never; at least a minute. */
+  repeatMs?: number | null
+  /** How long an alert is tried to be handed over; default a day, at most 7. */
+  expiresInMs?: number
+}
+
+export interface WebhookConfig {
+  /** https://; http:// on loopback, elsewhere only with allowPlaintext. */
+  url: string
+  /** `whsec_` and the base64 of 24 to 64 random bytes, or `env:NAME`. Several while one is replaced: each signs. */
+  secret: string | string[]
+  headers?: Record<string, string>
+  /** The types that it gets; absent: all. */
+  only?: AlertType[]
+  /** The whole attempt; default 10,000, at most 60,000. */
+  timeoutMs?: number
+  /** As of a destination. */
+  tls?: DestinationConfig['tls']
+  /** As of a destination. */
+  proxy?: DestinationConfig['proxy']
+  /** Permits http:// beyond loopback. */
+  allowPlaintext?: boolean
+}
+
+export type AlertType =
+  | 'outage'
+  | 'paused'
+  | 'refusal'
+  | 'dead-letters'
+  | 'oldest-waiting'
+  | 'no-dispatcher'
+  | 'disk-low'
+  | 'certificate-expires'
+  | 'test'
+
+/** Names, numbers, codes and times; never anything of a message, of an answer, or of what a person wrote. */
+export interface Alert {
+  /** The same however often and to whomever it is told. */
+  id: string
+  type: AlertType
+  /** continues: only with `repeatMs`. */
+  state: 'begun' | 'continues' | 'ended'
+  at: string
+  since: string
+  /** A sentence, for a subject line. */
+  summary: string
+  /** File name of the outbox, without its folders. */
+  outbox: string
+  host: string
+  destination?: string
+  /** outage: the destination's state. paused: `person`, `reject-streak` or `restored`. no-dispatcher: `absent` or `silent`. */
+  reason?: 'breaker-open' | 'throttled' | 'misconfigured' | 'person' | 'reject-streak' | 'restored' | 'absent' | 'silent'
+  /** Of the last attempt: docs/outcomes.md. */
+  code?: string
+  /** Dead letters, or messages refused with this code. */
+  count?: number
+  /** Messages that wait for the destination. */
+  waiting?: number
+  ageMs?: number
+  freeBytes?: number
+  expiresAt?: string
+  /** What the figure was compared with, in its unit. */
+  limit?: number
 }
 
 export interface DestinationConfig {

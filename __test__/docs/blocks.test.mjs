@@ -38,7 +38,7 @@ const unchecked = {
 const tools = new Set(['cd', 'cp', 'mkdir', 'rm', 'cat', 'ls', 'echo', 'export', 'git', 'cargo', 'rustup', 'curl', 'openssl', 'docker', 'pm2', 'systemctl', 'journalctl', 'kill', 'chmod', 'chown', 'apt-get', 'sudo', 'jq', 'head', 'tail', 'grep', 'time', 'sleep', 'bash'])
 const npmCommands = new Set(['install', 'i', 'ci', 'pack', 'uninstall', 'ls', 'audit', 'init', 'version', 'publish', 'start'])
 /** What readers have and this repository does not. */
-const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', '@/lib/*', '@/*']
+const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', 'nodemailer', '@/lib/*', '@/*']
 
 function pages() {
   const docs = join(root, 'docs')

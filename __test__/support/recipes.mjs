@@ -15,8 +15,8 @@ export const TABLES = [
   `CREATE TABLE "HL7Reader" ("name" text PRIMARY KEY, "cursor" text)`,
 ]
 
-/** Writes the blocks that name a file, with the packages installed beside them. */
-export async function cook(folder, packages = []) {
+/** Writes the blocks that name a file, with the packages installed beside them; `own` are those that this repository has. */
+export async function cook(folder, packages = [], own = []) {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'kitchen', private: true }))
   if (packages.length > 0) {
     const code = await npm(['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error', ...packages], { cwd: folder })
@@ -24,6 +24,7 @@ export async function cook(folder, packages = []) {
   }
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   symlinkSync(root, join(folder, 'node_modules', 'hl7-outbox'), 'junction')
+  for (const name of own) symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
   for (const { words, code } of codeBlocks(readFileSync(join(root, 'docs', 'recipes.md'), 'utf8'))) {
     const file = words.find((word) => word.startsWith('file='))?.slice(5)
     if (file === undefined) continue

@@ -39,6 +39,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   worker: { group: RUN, summary: 'deliver, until a signal ends it', load: async () => (await import('./commands/worker.js')).worker },
   admin: { group: RUN, summary: 'the admin page, on this machine', load: async () => (await import('./commands/admin.js')).admin },
   receiver: { group: RUN, summary: 'a stand-in receiver for tests, never for patients’ data', load: async () => (await import('./commands/receiver.js')).receiver },
+  alerts: { group: RUN, summary: 'try whether alerts arrive', load: async () => (await import('./commands/alerts.js')).alerts },
   init: { group: RUN, summary: 'write a configuration and what starts it', load: async () => (await import('./commands/init.js')).init },
   completions: { group: RUN, summary: 'completions for bash, zsh, fish and PowerShell', load: async () => (await import('./commands/completions.js')).completions },
 }

@@ -3,6 +3,7 @@
  * `Hl7OutboxError`, and events find the outbox that they belong to.
  */
 import { Hl7OutboxError } from '../error.js'
+import type { AlertTeller } from './alerts.js'
 import { loadNative } from './load.js'
 import type * as Native from './native.js'
 
@@ -11,6 +12,7 @@ export type LogListener = (line: Record<string, unknown>) => void
 
 const listeners = new Map<number, Set<StatusListener>>()
 const logs = new Map<number, LogListener>()
+const alerts = new Map<number, AlertTeller>()
 let bound: typeof Native | undefined
 
 export function native(): typeof Native {
@@ -30,10 +32,16 @@ function errorOf(code: string, message: string, hint: string | undefined, detail
 
 /** What the native side says when there are lines to be taken. */
 const LOG_CALL = '"log"'
+/** What it says when there are alerts to be claimed. */
+const ALERT_CALL = '"alert"'
 
 function onEvent(outbox: number, changes: string): void {
   if (changes === LOG_CALL) {
     takeLog(outbox)
+    return
+  }
+  if (changes === ALERT_CALL) {
+    alerts.get(outbox)?.ring()
     return
   }
   const heard = listeners.get(outbox)
@@ -70,6 +78,11 @@ export function hearLog(outbox: number, listener: LogListener): void {
   logs.set(outbox, listener)
 }
 
+/** Hears alerts from now on, until the outbox is closed. */
+export function hearAlerts(outbox: number, teller: AlertTeller): void {
+  alerts.set(outbox, teller)
+}
+
 /** Adds a listener of one outbox; answers whether it is the first. */
 export function listen(outbox: number, listener: StatusListener): boolean {
   const heard = listeners.get(outbox) ?? new Set()
@@ -91,4 +104,5 @@ export function forget(outbox: number): void {
   takeLog(outbox)
   if (logs.delete(outbox)) native().unhearLog(outbox)
   listeners.delete(outbox)
+  alerts.delete(outbox)
 }

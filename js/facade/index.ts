@@ -38,5 +38,5 @@ export {
 export { startReceiver } from './receiver.js'
 export type { RunningReceiver } from './receiver.js'
 export { onEnd, stopOnSignals } from './signals.js'
-export { backupFile, inspectFile, probeDestinations, restoreFile } from './tools.js'
-export type { FileFacts, Inspection, LaidOut, Probed, ProbedDestination, Restored } from './tools.js'
+export { backupFile, inspectFile, probeDestinations, restoreFile, testAlerts } from './tools.js'
+export type { FileFacts, Inspection, LaidOut, Probed, ProbedDestination, Restored, TestedWebhook } from './tools.js'

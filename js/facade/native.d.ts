@@ -4,7 +4,7 @@
 /** An outbox that is open or being opened. */
 export declare class NativeOutbox {
   /** Begins to open the outbox; answers at once. Nothing touches the file system on this thread. */
-  static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, hearsLog?: boolean | undefined | null): NativeOutbox
+  static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, hearsLog?: boolean | undefined | null, hearsAlerts?: boolean | undefined | null): NativeOutbox
   /** Names this outbox in events. */
   get id(): number
   /** Resolves when the outbox is open. */
@@ -53,6 +53,10 @@ export declare class NativeOutbox {
   consumer(name: string): Promise<string | null>
   /** Remembers where a named reader has come to. */
   noteConsumer(name: string, cursor: string): Promise<void>
+  /** The next alert for this process's function, if one is due: `{ n, tries, id, body }` as JSON. */
+  claimAlert(): Promise<string | null>
+  /** Whether the function took it; `n` and `tries` as claimed. */
+  alertTold(n: number, tries: number, taken: boolean): Promise<void>
   /** Begins or ends to hear changes of status in this environment. */
   listen(on: boolean): void
   /** Closes; resolves with whether every attempt ended within the time. */
@@ -148,6 +152,9 @@ export declare function restoreFile(from: string, path: string): Promise<string>
 
 /** Takes the log lines that wait for an outbox of this environment: `{ lines, dropped }` as JSON. */
 export declare function takeLog(outbox: number): string
+
+/** Resolves a configuration and sends a test alert to each of its webhooks, each within its own time. JSON. */
+export declare function testAlerts(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, host: string): Promise<string>
 
 /** Ends to hear the log for an outbox. */
 export declare function unhearLog(outbox: number): void

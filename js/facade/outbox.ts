@@ -20,8 +20,9 @@ import type {
   StatusChange,
 } from '../../index.js'
 import { Hl7OutboxError } from '../error.js'
+import { AlertTeller, type AlertListener } from './alerts.js'
 import * as check from './arguments.js'
-import { forget, hearLog, listen, native, unlisten } from './bind.js'
+import { forget, hearAlerts, hearLog, listen, native, unlisten } from './bind.js'
 import { changes } from './changes.js'
 import type { LogListener, StatusListener } from './bind.js'
 import { checkHl7 } from './check.js'
@@ -49,20 +50,27 @@ async function ask<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
+/** The functions of a configuration, which stay on this side. */
+export interface Hearers {
+  onLog?: LogListener | undefined
+  onAlert?: AlertListener | undefined
+}
+
 export class Outbox {
   readonly #native: NativeOutbox
   readonly #opened: Promise<void>
 
   /** Use {@link Outbox.open}. A call on an outbox that is still being opened waits in its turn. */
-  constructor(configJson: string | undefined, onLog?: LogListener) {
+  constructor(configJson: string | undefined, { onLog, onAlert }: Hearers = {}) {
     if (process.env.NEXT_PHASE === 'phase-production-build') {
       throw new Hl7OutboxError('ERR_BUILD_PHASE', 'the outbox was called during `next build`', {
         hint: "Make the route dynamic (export const dynamic = 'force-dynamic') so that it does not run at build time.",
       })
     }
-    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd(), onLog !== undefined)
+    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd(), onLog !== undefined, onAlert !== undefined)
     // Lines come over the event loop, so none is missed between the two.
     if (onLog !== undefined) hearLog(this.#native.id, onLog)
+    if (onAlert !== undefined) hearAlerts(this.#native.id, new AlertTeller(this.#native, onAlert))
     this.#opened = this.#native.opened()
     // Who waits for it hears of a failure; so does every call. Unheard, it must not end the process.
     this.#opened.catch(() => undefined)
@@ -70,7 +78,7 @@ export class Outbox {
 
   static open(config?: OutboxConfig): Promise<Outbox> {
     return ask(async () => {
-      const outbox = new Outbox(Outbox.configJson(config), Outbox.onLog(config))
+      const outbox = new Outbox(Outbox.configJson(config), Outbox.hearers(config))
       await outbox.opened()
       return outbox
     })
@@ -80,16 +88,21 @@ export class Outbox {
   static configJson(config: OutboxConfig | undefined): string | undefined {
     if (config === undefined) return undefined
     const given = check.plain(config, 'config')
-    // The one function of a configuration stays on this side.
-    const log = given.log === undefined || given.log === null ? given.log : { ...check.plain(given.log, 'log'), onLog: undefined }
-    return check.json({ ...given, log }, 'config', 'ERR_CONFIG')
+    // Its functions stay on this side.
+    const without = (part: unknown, name: string, hearer: string): unknown =>
+      part === undefined || part === null ? part : { ...check.plain(part, name), [hearer]: undefined }
+    const log = without(given.log, 'log', 'onLog')
+    const alerts = without(given.alerts, 'alerts', 'onAlert')
+    return check.json({ ...given, log, alerts }, 'config', 'ERR_CONFIG')
   }
 
-  /** @internal Who hears the log. */
-  static onLog(config: OutboxConfig | undefined): LogListener | undefined {
+  /** @internal Who hears the log, and who hears alerts. */
+  static hearers(config: OutboxConfig | undefined): Hearers {
     const onLog = config?.log?.onLog
+    const onAlert = config?.alerts?.onAlert
     if (onLog !== undefined) check.func(onLog, 'log.onLog')
-    return onLog
+    if (onAlert !== undefined) check.func(onAlert, 'alerts.onAlert')
+    return { onLog, onAlert }
   }
 
   /** @internal */

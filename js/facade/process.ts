@@ -7,11 +7,12 @@
 import type { EnqueueOptions, OutboxConfig, StatusChange } from '../../index.js'
 import { Hl7OutboxError } from '../error.js'
 import * as check from './arguments.js'
-import { Outbox } from './outbox.js'
+import { Outbox, type Hearers } from './outbox.js'
 
 interface ProcessState {
   outbox: Outbox | undefined
   configJson: string | undefined
+  hearers?: Hearers
   stopping: Promise<{ drained: boolean }> | undefined
   stopped: boolean
   /** Listeners outlive a stop and a start. */
@@ -22,10 +23,11 @@ const KEY = Symbol.for('hl7-outbox.process')
 const held = globalThis as { [KEY]?: ProcessState | undefined }
 const state: ProcessState = (held[KEY] ??= { outbox: undefined, configJson: undefined, stopping: undefined, stopped: false, listeners: new Map() })
 
-function open(configJson: string | undefined, onLog?: ReturnType<typeof Outbox.onLog>): Outbox {
-  const outbox = new Outbox(configJson, onLog)
+function open(configJson: string | undefined, hearers: Hearers = {}): Outbox {
+  const outbox = new Outbox(configJson, hearers)
   state.outbox = outbox
   state.configJson = configJson
+  state.hearers = hearers
   state.stopped = false
   for (const entry of state.listeners.values()) entry.unsubscribe = outbox.onStatusChange(entry.listener)
   outbox.opened().catch(() => {
@@ -39,7 +41,7 @@ function open(configJson: string | undefined, onLog?: ReturnType<typeof Outbox.o
 function current(): Outbox {
   if (state.outbox !== undefined) return state.outbox
   if (state.stopped) throw new Hl7OutboxError('ERR_STOPPED', 'the outbox was stopped', { hint: 'Call startOutbox() to open it again.' })
-  return open(state.configJson)
+  return open(state.configJson, state.hearers)
 }
 
 /** Calls a method; a failure to start becomes the rejection, and the call stays in its turn while the file is being opened. */
@@ -53,10 +55,10 @@ function call<T>(use: (outbox: Outbox) => Promise<T>): Promise<T> {
 
 export async function startOutbox(config?: OutboxConfig): Promise<void> {
   const configJson = Outbox.configJson(config)
-  const onLog = Outbox.onLog(config)
+  const hearers = Outbox.hearers(config)
   if (state.stopping !== undefined) await state.stopping.catch(() => undefined)
   const present = state.outbox
-  if (present === undefined) return open(configJson, onLog).opened()
+  if (present === undefined) return open(configJson, hearers).opened()
   if (configJson === undefined || configJson === state.configJson) return present.opened()
   // What a call has begun to open again after a start that failed gives way if it fails again.
   const isOpen = await present.opened().then(

@@ -1,4 +1,6 @@
 /** What an operator does to the file as a whole; the command line's own side of the facade. */
+import { hostname } from 'node:os'
+
 import type { Backup, Message, OutboxConfig } from '../../index.js'
 import * as check from './arguments.js'
 import { native } from './bind.js'
@@ -67,6 +69,10 @@ export interface Inspection {
     checkMs: number
     messages: Record<string, number>
     destinations: { name: string; paused: boolean; state: string; reason: string | null; patch: string | null }[]
+    /** Alerts that were not taken, by target. */
+    undelivered: { target: string; waiting: number; givenUp: number; error: string }[]
+    /** When a process last said that it has a function for alerts. */
+    alertCallbackAt: number | null
     latest: number | null
     failed: string | null
     locked: boolean
@@ -85,6 +91,17 @@ export interface ProbedDestination {
 export interface Probed {
   path: string
   destinations: ProbedDestination[]
+  /** Webhooks of alerts, named by their places in the configuration; null when no alerts are configured. */
+  webhooks: ProbedDestination[] | null
+}
+
+export interface TestedWebhook {
+  /** Its place in the configuration. */
+  n: number
+  host: string
+  /** Why it did not take the alert; a code. */
+  error: string | null
+  tookMs: number
 }
 
 /** Copies an outbox that this process need not have open. */
@@ -106,4 +123,10 @@ export async function inspectFile(path: string, full: boolean): Promise<Inspecti
 export async function probeDestinations(config: OutboxConfig | undefined, patches: Record<string, string>, timeoutMs: number | undefined): Promise<Probed> {
   const json = config === undefined ? undefined : check.json(config, 'config', 'ERR_CONFIG')
   return JSON.parse(await native().probeDestinations(json, JSON.stringify(process.env), process.cwd(), JSON.stringify(patches), timeoutMs)) as Probed
+}
+
+/** Sends a test alert to each webhook of a configuration. */
+export async function testAlerts(config: OutboxConfig): Promise<TestedWebhook[]> {
+  const json = check.json(config, 'config', 'ERR_CONFIG')
+  return JSON.parse(await native().testAlerts(json, JSON.stringify(process.env), process.cwd(), hostname())) as TestedWebhook[]
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::alert::{CALLBACK, Undelivered};
 use crate::clock::Timestamp;
 use crate::config::{Fingerprint, Settings};
 use crate::dispatch::election::Leader;
@@ -113,8 +114,35 @@ pub fn assess(facts: &Facts<'_>) -> Health {
             "End what keeps the file open in a read transaction: a shell, or a backup tool that is not ours.",
         );
     }
+    for one in &facts.info.undelivered {
+        undelivered(one, &mut problems);
+    }
     let destinations = destinations(facts, &mut problems);
     Health { status: problems.status(), problems: problems.list, dispatcher, destinations, file: file(facts) }
+}
+
+/// Whom alerts do not reach. The part of its name behind `#` is for programs.
+fn undelivered(one: &Undelivered, problems: &mut Problems) {
+    let whom = one.target.split('#').next().unwrap_or_default();
+    let (whom, remedy) = if whom == CALLBACK {
+        (
+            String::from("`alerts.onAlert`"),
+            "See the application's own log: the function threw, or no process that has it is running.",
+        )
+    } else {
+        (
+            format!("the webhook at {whom}"),
+            "Check its address and its secret with `hl7-outbox alerts test`; alerts are tried again until they expire.",
+        )
+    };
+    let message = format!(
+        "alerts do not reach {whom} since {} ({}): {} wait, {} given up",
+        one.since.to_iso(),
+        one.error,
+        one.waiting,
+        one.given_up
+    );
+    problems.degraded("alert-undelivered", message, remedy);
 }
 
 /// Whether the dispatcher, another process, would send otherwise than this one.

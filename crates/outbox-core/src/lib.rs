@@ -19,6 +19,7 @@ pub mod status;
 pub mod store;
 pub mod transport;
 
+pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -1,14 +1,17 @@
 //! An open outbox: a store, a dispatcher and the settings in force, with every operation of the public surface.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use crate::alert::{
+    CALLBACK, CALLBACK_LEASE, Callback, ConnectWebhook, Lane, Notice, NoticeEnd, SentryParts, pause_after,
+};
 use crate::clock::Clock;
-use crate::config::{Destination, Settings};
+use crate::config::{Destination, Settings, WebhookSettings};
 use crate::dispatch::election::{Election, Reading};
 use crate::dispatch::{Dispatcher, Dispatching, Follow, Parts, Way};
 use crate::enqueue::{self, EnqueueRequest};
@@ -40,6 +43,25 @@ pub struct OutboxParts {
     pub runtime: Handle,
     /// How destinations are reached.
     pub connect: Connect,
+    /// How alerts leave.
+    pub alerts: AlertParts,
+}
+
+/// How alerts leave.
+#[derive(Clone)]
+pub struct AlertParts {
+    /// How webhooks are reached.
+    pub connect: ConnectWebhook,
+    /// The application's own function.
+    pub callback: Option<Arc<dyn Callback>>,
+}
+
+/// Nobody hears them.
+impl Default for AlertParts {
+    fn default() -> Self {
+        let refused = |_: &WebhookSettings| Err(OutboxError::new(code::ERR_CONFIG, "there is no way to webhooks here"));
+        Self { connect: Arc::new(refused), callback: None }
+    }
 }
 
 /// An open outbox. Dropping it without [`Outbox::stop`] loses nothing: everything accepted is committed or refused.
@@ -56,7 +78,7 @@ pub struct Outbox {
 impl Outbox {
     /// Checks that every destination can be set up, then stands for the lead unless configured not to.
     pub fn start(parts: OutboxParts) -> Result<Self, OutboxError> {
-        let OutboxParts { settings, store, election, clock, runtime, connect } = parts;
+        let OutboxParts { settings, store, election, clock, runtime, connect, alerts } = parts;
         crate::fault!("outbox-start", crate::faults::refused);
         let live = Arc::new(Live::new(settings));
         // What persons changed holds from the first message on.
@@ -66,6 +88,16 @@ impl Outbox {
         for destination in live.present().destinations.values() {
             destinations.push(Way { destination: Arc::clone(destination), transport: connect(destination)? });
         }
+        let sentry = SentryParts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            runtime: runtime.clone(),
+            election: Arc::clone(&election),
+            lanes: lanes(live.base(), &alerts)?,
+            settings: live.base().alerts.clone(),
+            callback: alerts.callback,
+            outbox: file_name(&live.base().path),
+        };
         let dispatcher = Dispatcher::start(Parts {
             store: Arc::clone(&store),
             election: Arc::clone(&election),
@@ -77,6 +109,7 @@ impl Outbox {
             metrics: Arc::clone(&metrics),
             follow: follower(&live, &connect, &store),
             configuration: serde_json::to_string(&live.base().fingerprint()).unwrap_or_default(),
+            sentry,
         })?;
         Ok(Self { live, connect, store, election, clock, metrics, dispatcher: Mutex::new(Some(Arc::new(dispatcher))) })
     }
@@ -255,6 +288,17 @@ impl Outbox {
         self.store.note_consumer(name, cursor, done);
     }
 
+    /// The next alert for the application's own function, if one is due. It is given out again when its end is not told in time.
+    pub fn claim_alert(&self, done: Done<Option<Notice>>) {
+        self.store.claim_notice(CALLBACK.to_owned(), CALLBACK_LEASE, done);
+    }
+
+    /// Whether the application's own function took it.
+    pub fn alert_told(&self, n: i64, tries: u32, taken: bool, done: Done<()>) {
+        let error = (!taken).then(|| String::from("CALLBACK_FAILED"));
+        self.store.end_notice(NoticeEnd { n, tries, error, again: pause_after(tries) }, done);
+    }
+
     /// One message; the destination of a control id defaults to the configured one.
     pub fn message(&self, which: MessageRef, done: Done<Option<MessageView>>) {
         let complete = self.completer();
@@ -410,6 +454,21 @@ impl Outbox {
 
 fn one(found: Refusals) -> Result<RefusalView, OutboxError> {
     found.groups.into_iter().next().ok_or_else(|| OutboxError::plain(code::ERR_REFUSAL))
+}
+
+/// The ways to the webhooks; a wrong key or certificate is told at the start.
+fn lanes(settings: &Settings, parts: &AlertParts) -> Result<Vec<Arc<Lane>>, OutboxError> {
+    let webhooks = settings.alerts.iter().flat_map(|alerts| &alerts.webhooks);
+    let lane = |settings: &WebhookSettings| {
+        let way = (parts.connect)(settings)?;
+        Ok(Arc::new(Lane { settings: settings.clone(), way }))
+    };
+    webhooks.map(lane).collect()
+}
+
+/// Without its folders, which may name a person.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Looks whether persons changed the configuration, and lets the dispatcher know. Runs on threads that may wait.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::acknowledgement::Outcome;
+use crate::alert::{AlertMove, AlertView, Notice, NoticeEnd, Undelivered};
 use crate::clock::Timestamp;
 use crate::error::OutboxError;
 use crate::event::StatusChange;
@@ -306,6 +307,8 @@ pub struct StoreInfo {
     pub configuration: Option<String>,
     /// Why the store takes nothing more, once it has failed.
     pub failed: Option<String>,
+    /// Alerts that were tried to be handed over in vain, by target.
+    pub undelivered: Vec<Undelivered>,
 }
 
 /// Notices commits of any process on the file.
@@ -338,6 +341,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// Remembers what the dispatcher is configured with, for other processes to compare.
     fn note_configuration(&self, configuration: String, done: Done<()>);
+
+    /// What is wrong, as far as the file knows, and what alerts are judged from.
+    fn alert_view(&self, done: Done<AlertView>);
+    /// Changes what the file remembers of alerts, with the notices that follow, in one commit; a move whose row stands otherwise
+    /// by now is left out. `hears`: this process has a callback. Clears away what has passed its time. Answers how many were told.
+    fn move_alerts(&self, moves: Vec<AlertMove>, hears: bool, done: Done<u64>);
+    /// The next notice for a target, if one is due. Nobody else gets it until `lease` has passed; an earlier notice about the
+    /// same thing comes first.
+    fn claim_notice(&self, target: String, lease: Duration, done: Done<Option<Notice>>);
+    /// Removes a notice that was taken, or says when it is tried again; only for the attempt that was claimed.
+    fn end_notice(&self, end: NoticeEnd, done: Done<()>);
 
     /// One message.
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>);

@@ -84,8 +84,8 @@ fn from_file(environment: &Environment, working_directory: &std::path::Path) -> 
 }
 
 impl Handle {
-    /// Begins to open; answers at once.
-    pub(crate) fn open(source: Source, hears_log: Option<Arc<Port>>) -> Arc<Self> {
+    /// Begins to open; answers at once. `hears_alerts` is rung while the outbox is open.
+    pub(crate) fn open(source: Source, hears_log: Option<Arc<Port>>, hears_alerts: Option<Arc<Port>>) -> Arc<Self> {
         let handle = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State::Opening(Vec::new())),
@@ -112,6 +112,9 @@ impl Handle {
                 })
             }));
             let opened = opened.unwrap_or_else(|_| Err(OutboxError::plain(code::ERR_PANIC)));
+            if let (Ok(open), Some(port)) = (&opened, hears_alerts) {
+                open.alert_ears.add(opening.id, port);
+            }
             opening.opened(opened);
         });
         if let Err(error) = started {
@@ -258,6 +261,7 @@ fn close_in_background(
     let started = std::thread::Builder::new().name(String::from("hl7-close")).spawn(move || {
         let drained = registry::close(&open, timeout, || handle.shut());
         open.listeners.remove(handle.id);
+        open.alert_ears.remove(handle.id);
         done(drained);
     });
     if started.is_err() {

@@ -73,14 +73,16 @@ impl NativeOutbox {
         environment_json: String,
         working_directory: String,
         hears_log: Option<bool>,
+        hears_alerts: Option<bool>,
     ) -> Result<Self> {
         let source = Source {
             json: config_json,
             environment: convert::environment(&environment_json),
             working_directory: PathBuf::from(working_directory),
         };
-        let hears_log = if hears_log == Some(true) { Some(port::port(env)?) } else { None };
-        Ok(Self { handle: Handle::open(source, hears_log), readings: Arc::default() })
+        let port_if = |hears: Option<bool>| hears.filter(|hears| *hears).map(|_| port::port(env)).transpose();
+        let (hears_log, hears_alerts) = (port_if(hears_log)?, port_if(hears_alerts)?);
+        Ok(Self { handle: Handle::open(source, hears_log, hears_alerts), readings: Arc::default() })
     }
 
     /// Names this outbox in events.
@@ -381,6 +383,22 @@ impl NativeOutbox {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn note_consumer<'env>(&self, env: &'env Env, name: String, cursor: String) -> Result<PromiseRaw<'env, ()>> {
         self.call(env, move |open, done| open.outbox.note_consumer(name, cursor, done), |()| Settlement::Nothing)
+    }
+
+    /// The next alert for this process's function, if one is due: `{ n, tries, id, body }` as JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
+    pub fn claim_alert<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            |open, done| open.outbox.claim_alert(done),
+            |notice| notice.map_or(Settlement::Null, |notice| Settlement::json(&notice)),
+        )
+    }
+
+    /// Whether the function took it; `n` and `tries` as claimed.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn alert_told<'env>(&self, env: &'env Env, n: i64, tries: u32, taken: bool) -> Result<PromiseRaw<'env, ()>> {
+        self.call(env, move |open, done| open.outbox.alert_told(n, tries, taken, done), |()| Settlement::Nothing)
     }
 
     /// Begins or ends to hear changes of status in this environment.

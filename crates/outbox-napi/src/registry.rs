@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use outbox_core::clock::SystemClock;
 use outbox_core::config::Settings;
 use outbox_core::error::{OutboxError, code};
-use outbox_core::outbox::{Outbox, OutboxParts};
+use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
 
-use crate::events::Listeners;
+use crate::events::{AlertEars, Listeners};
 use crate::runtime::runtime;
 
 /// An open outbox and how many handles share it.
@@ -27,6 +27,7 @@ struct Entry {
 pub(crate) struct Open {
     pub(crate) outbox: Outbox,
     pub(crate) listeners: Arc<Listeners>,
+    pub(crate) alert_ears: Arc<AlertEars>,
 }
 
 // Held while a file is opened or closed, by threads made for that; never by a JS thread.
@@ -48,6 +49,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
     }
     let (path, clock) = (settings.path.clone(), Arc::new(SystemClock));
     let listeners = Arc::new(Listeners::default());
+    let alert_ears = Arc::new(AlertEars::default());
     let options = StoreOptions {
         clock: Arc::clone(&clock) as _,
         observer: Some(Arc::clone(&listeners) as _),
@@ -62,9 +64,13 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
         clock,
         runtime: runtime()?.handle().clone(),
         connect: Arc::new(outbox_transport::connect),
+        alerts: AlertParts {
+            connect: Arc::new(outbox_transport::connect_webhook),
+            callback: Some(Arc::clone(&alert_ears) as _),
+        },
     })?;
     listeners.measure(outbox.counters());
-    let open = Arc::new(Open { outbox, listeners });
+    let open = Arc::new(Open { outbox, listeners, alert_ears });
     all.insert(key(&path), Entry { open: Arc::clone(&open), handles: 1 });
     Ok(open)
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Env, PromiseRaw, Result};
 use napi_derive::napi;
-use outbox_core::clock::Timestamp;
-use outbox_core::config::{Destination, Settings};
+use outbox_core::alert::{Post, test_alert};
+use outbox_core::clock::{Clock, SystemClock, Timestamp};
+use outbox_core::config::{Destination, Settings, WebhookSettings};
 use outbox_core::error::OutboxError;
+use outbox_core::outbox::file_name;
 use outbox_core::store::Done;
 use outbox_sqlite::Check;
 use outbox_transport::{Probe, probe};
@@ -65,6 +67,8 @@ pub fn inspect_file(env: &Env, path: String, full: bool) -> Result<PromiseRaw<'_
 struct Resolved {
     path: PathBuf,
     destinations: Vec<Way>,
+    /// Webhooks of alerts, named by their places; `None`: no alerts are configured.
+    webhooks: Option<Vec<Way>>,
 }
 
 /// A destination as it was found.
@@ -119,7 +123,68 @@ pub fn probe_destinations(
         let all = settings.destinations.keys().map(|name| (name.clone(), tried(&settings, name, patches.get(name))));
         let all: Vec<_> = all.collect();
         let destinations = runtime()?.block_on(reach_all(all, limit));
-        Ok(Resolved { path: settings.path.clone(), destinations })
+        let webhooks = match &settings.alerts {
+            None => None,
+            Some(alerts) => {
+                let all = alerts.webhooks.iter().map(|webhook| (webhook.destination.name.to_string(), hooked(webhook)));
+                Some(runtime()?.block_on(reach_all(all.collect(), limit)))
+            }
+        };
+        Ok(Resolved { path: settings.path.clone(), destinations, webhooks })
+    })
+}
+
+/// A webhook as it was found.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tested {
+    /// Its place in the configuration.
+    n: usize,
+    host: String,
+    /// Why it did not take the alert; a code.
+    error: Option<String>,
+    took_ms: u128,
+}
+
+/// Resolves a configuration and sends a test alert to each of its webhooks, each within its own time. JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn test_alerts(
+    env: &Env,
+    config_json: Option<String>,
+    environment_json: String,
+    working_directory: String,
+    host: String,
+) -> Result<PromiseRaw<'_, ()>> {
+    promised(env, move || {
+        let settings = handle::settings(Source {
+            json: config_json,
+            environment: convert::environment(&environment_json),
+            working_directory: PathBuf::from(working_directory),
+        })?;
+        let webhooks = settings.alerts.as_ref().map(|alerts| alerts.webhooks.clone()).unwrap_or_default();
+        let ways =
+            webhooks.iter().map(outbox_transport::connect_webhook).collect::<std::result::Result<Vec<_>, _>>()?;
+        let now = SystemClock.now();
+        let alert = test_alert(&file_name(&settings.path), host, now);
+        let body = serde_json::to_string(&alert).unwrap_or_default();
+        let tested = webhooks.into_iter().zip(ways).enumerate().map(|(n, (webhook, way))| {
+            let post = Post { id: alert.id.clone(), at: now, body: body.clone() };
+            async move {
+                let began = Instant::now();
+                let error = way.post(post).await.err();
+                Tested { n, host: webhook.host, error, took_ms: began.elapsed().as_millis() }
+            }
+        });
+        // All at once: one that does not answer takes its whole time.
+        let runtime = runtime()?;
+        let tasks: Vec<_> = tested.map(|one| runtime.spawn(one)).collect();
+        Ok(runtime.block_on(async {
+            let mut all = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                all.extend(task.await.ok());
+            }
+            all
+        }))
     })
 }
 
@@ -129,6 +194,13 @@ fn tried(settings: &Settings, name: &str, patch: Option<&String>) -> Tried {
     let destination = settings.resolver.destination(name, patch.map(String::as_str))?;
     let probe = probe(&destination)?;
     Ok((destination, probe))
+}
+
+/// A webhook is reached as a destination is; its key and headers are looked at too.
+fn hooked(webhook: &WebhookSettings) -> Tried {
+    outbox_transport::connect_webhook(webhook)?;
+    let probe = probe(&webhook.destination).map_err(|error| webhook.blame(error))?;
+    Ok((Destination::clone(&webhook.destination), probe))
 }
 
 /// All at once: one that does not answer takes its whole time.

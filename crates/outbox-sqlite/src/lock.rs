@@ -89,6 +89,10 @@ impl Election for FileElection {
         Some(Leader { pid: beat.pid, host: beat.host, since: Timestamp(beat.since), beat: Timestamp(beat.at) })
     }
 
+    fn host(&self) -> String {
+        gethostname::gethostname().to_string_lossy().into_owned()
+    }
+
     fn try_read_as(&self, consumer: &str) -> Result<Option<Reading>, OutboxError> {
         outbox_core::fault!("consumer-take", outbox_core::faults::refused);
         let lock = open(&consumer_lock(&self.outbox, consumer))?;

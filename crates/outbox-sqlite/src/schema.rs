@@ -24,9 +24,11 @@ const JOURNAL_MAGIC: &[u8; 8] = &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7
 const JOURNAL_PAGES_BEFORE: usize = 16;
 
 /// Migrations by number and name, oldest first; the number is `user_version` after it.
+/// Numbers grow; one may be missing.
 pub(crate) const MIGRATIONS: &[(u32, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/0001_initial.sql")),
     (2, "refusals", include_str!("../migrations/0002_refusals.sql")),
+    (3, "alerts", include_str!("../migrations/0003_alerts.sql")),
 ];
 
 /// The newest schema that this version knows.

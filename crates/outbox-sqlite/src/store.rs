@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use outbox_core::alert::{AlertMove, AlertView, Notice, NoticeEnd, Undelivered};
 use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
 use outbox_core::event::{Observer, StatusChange};
@@ -183,6 +184,29 @@ impl Store for SqliteStore {
         self.writer.note_configuration(configuration, done);
     }
 
+    fn alert_view(&self, done: Done<AlertView>) {
+        let (now, path) = (self.clock.now(), self.path.clone());
+        self.readers.ask(
+            move |connection| {
+                let view = read::alert_view(connection, now)?;
+                Ok(AlertView { disk_free_bytes: fs4::available_space(&path).unwrap_or(u64::MAX), ..view })
+            },
+            done,
+        );
+    }
+
+    fn move_alerts(&self, moves: Vec<AlertMove>, hears: bool, done: Done<u64>) {
+        self.writer.move_alerts(moves, hears, done);
+    }
+
+    fn claim_notice(&self, target: String, lease: Duration, done: Done<Option<Notice>>) {
+        self.writer.claim_notice(target, lease, done);
+    }
+
+    fn end_notice(&self, end: NoticeEnd, done: Done<()>) {
+        self.writer.end_notice(end, done);
+    }
+
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>) {
         self.readers.ask(move |connection| read::message(connection, &which), done);
     }
@@ -249,16 +273,16 @@ impl Store for SqliteStore {
             |connection| {
                 outbox_core::fault!("read-info", Failure::planted);
                 let schema = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-                Ok((schema, read::configuration(connection)?))
+                Ok((schema, read::configuration(connection)?, read::undelivered(connection)?))
             },
-            Box::new(move |said: Result<(u32, Option<String>), OutboxError>| {
+            Box::new(move |said: Result<(u32, Option<String>, Vec<Undelivered>), OutboxError>| {
                 let failed = failed.why();
                 // Nobody reads a file whose disk has failed. That it has is then the answer.
                 done(match said {
                     Err(error) if failed.is_none() => Err(error),
                     said => {
-                        let (schema, configuration) = said.unwrap_or_default();
-                        Ok(StoreInfo { schema, configuration, failed, ..facts(&path) })
+                        let (schema, configuration, undelivered) = said.unwrap_or_default();
+                        Ok(StoreInfo { schema, configuration, failed, undelivered, ..facts(&path) })
                     }
                 });
             }),

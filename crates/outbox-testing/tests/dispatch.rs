@@ -12,7 +12,7 @@ use outbox_core::config::{Environment, Settings, read};
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
 use outbox_core::event::{Observer, StatusChange};
 use outbox_core::hl7::Source;
-use outbox_core::outbox::{Outbox, OutboxParts};
+use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_core::state::State;
 use outbox_core::status::{HealthStatus, ListRequest, MessageFilter, OneOrMany};
 use outbox_core::store::{By, Command, wait};
@@ -84,6 +84,7 @@ fn rig(directory: &Path, network: &Arc<Network>, destination: &str) -> Rig {
         clock,
         runtime: runtime.handle().clone(),
         connect: Arc::new(move |_| Ok(Arc::new(NetworkTransport(Arc::clone(&network))))),
+        alerts: AlertParts::default(),
     })
     .unwrap();
     Rig { outbox, ends, _runtime: runtime }

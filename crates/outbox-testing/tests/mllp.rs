@@ -11,7 +11,7 @@ use outbox_core::config::{Environment, Settings, read};
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
 use outbox_core::event::{Observer, StatusChange};
 use outbox_core::hl7::Source;
-use outbox_core::outbox::{Outbox, OutboxParts};
+use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_core::state::State;
 use outbox_core::store::wait;
 use outbox_receiver::{Receiver, ReceiverConfig};
@@ -60,6 +60,7 @@ fn outbox(directory: &Path, runtime: &Runtime, url: &str, more: &Value) -> (Outb
         clock,
         runtime: runtime.handle().clone(),
         connect: Arc::new(outbox_transport::connect),
+        alerts: AlertParts::default(),
     });
     (outbox.unwrap(), ends)
 }

@@ -12,6 +12,7 @@
 //! | `body`, `meter`, `socket` | what is counted on the way out |
 //! | `deadline`, `fault` | how long it may take, and what a failure says about how far the message came |
 //! | `probe` | whether a destination can be reached, without a message |
+//! | `webhook` | alerts, signed |
 
 mod body;
 mod certificate;
@@ -30,6 +31,7 @@ mod socket;
 mod tls;
 mod token;
 mod verifier;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -38,6 +40,7 @@ use outbox_core::error::OutboxError;
 use outbox_core::transport::Transport;
 
 pub use probe::{Probe, Way, probe};
+pub use webhook::connect_webhook;
 
 /// The way to a destination. Fails when its certificates, pins, headers or credentials cannot be used; the error names the
 /// key.

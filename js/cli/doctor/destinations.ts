@@ -22,8 +22,13 @@ export async function configuration(config: NonNullable<Config>, found: Inspecti
   const stored = found.contents?.destinations ?? []
   const patches = Object.fromEntries(stored.flatMap(({ name, patch }) => (patch === null ? [] : [[name, patch]])))
   try {
-    const { destinations } = await probeDestinations(config, patches, timeoutMs)
-    return [counted(destinations.length, Object.keys(patches).length), ...destinations.flatMap((each) => one(each, now)), ...remembered(stored)]
+    const { destinations, webhooks } = await probeDestinations(config, patches, timeoutMs)
+    return [
+      counted(destinations.length, Object.keys(patches).length),
+      ...destinations.flatMap((each) => one(each, now)),
+      ...remembered(stored),
+      ...alerts(webhooks, found, now),
+    ]
   } catch (failure) {
     if (!(failure instanceof Hl7OutboxError)) throw failure
     return [error('configuration', `${failure.message} (${failure.code})`, failure.hint ?? 'Correct it.')]
@@ -69,4 +74,26 @@ function remembered(stored: NonNullable<Inspection['contents']>['destinations'])
     if (state === 'ok') return []
     return [warning(name, `the dispatcher says ${state}${why}`, 'It is probed, and messages leave in order when it answers; above is what this process found.')]
   })
+}
+
+/** Whether alerts have somewhere to go, whether that can be reached, and what did not get there. */
+function alerts(webhooks: ProbedDestination[] | null, found: Inspection, now: number): Finding[] {
+  const { undelivered = [], alertCallbackAt = null } = found.contents ?? {}
+  const alertCallback = alertCallbackAt !== null && now - alertCallbackAt < DAY_MS
+  const late = undelivered.map(({ target, waiting, givenUp, error: why }) =>
+    warning('alerts', `${whom(target)} did not take ${waiting + givenUp} (${why}): ${waiting} wait, ${givenUp} given up`, 'Look at its address and its secret: hl7-outbox alerts test.'),
+  )
+  if (webhooks === null && !alertCallback) return late
+  if (webhooks === null || webhooks.length === 0) {
+    const said = alertCallback
+      ? ok('alerts', 'told to the application’s own function (alerts.onAlert); no webhooks')
+      : warning('alerts', 'they are configured, and told to nobody: there are no webhooks, and no process has said that it has alerts.onAlert', 'Add `alerts.webhooks`, or give the application’s startOutbox an `alerts.onAlert`.')
+    return [said, ...late]
+  }
+  return [...webhooks.flatMap((each) => one(each, now)), ...late]
+}
+
+/** The part behind `#` is for programs. */
+function whom(target: string): string {
+  return target === 'callback' ? 'alerts.onAlert' : (target.split('#')[0] ?? target)
 }

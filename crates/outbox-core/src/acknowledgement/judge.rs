@@ -49,8 +49,8 @@ pub(super) fn found(row: Row, code: String) -> Verdict {
     }
 }
 
-/// `connect-refused` → `CONNECT_REFUSED`.
-fn code_of_fault(fault: &str) -> String {
+/// A fault as a code: `connect-refused` becomes `CONNECT_REFUSED`.
+pub fn code_of_fault(fault: &str) -> String {
     fault.to_ascii_uppercase().replace('-', "_")
 }
 

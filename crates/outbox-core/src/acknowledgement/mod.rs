@@ -31,7 +31,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use judge::judge;
+pub use judge::{code_of_fault, judge};
 pub use mllp::{MllpWord, word_of};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use policy::{Policy, PolicyProblem};

@@ -57,6 +57,30 @@ pub struct DestinationConfig {
     pub outcomes: BTreeMap<String, Outcome>,
 }
 
+impl DestinationConfig {
+    /// A receiver of which only the address is written.
+    pub(super) fn at(url: String) -> Self {
+        Self {
+            url,
+            auth: None,
+            headers: BTreeMap::new(),
+            tls: None,
+            proxy: None,
+            allow_plaintext: false,
+            processing_ids: None,
+            enabled: None,
+            concurrency: None,
+            rate_limit: None,
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            order_by: None,
+            after_failure: AfterFailure::Continue,
+            require_hl7_ack: false,
+            outcomes: BTreeMap::new(),
+        }
+    }
+}
+
 /// Tells `null` from an absent key.
 #[expect(clippy::option_option, reason = "three cases: absent, null, a value")]
 pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(

@@ -3,6 +3,7 @@
 //! [`read`] turns text into [`OutboxConfig`] and names the key that is wrong; [`Settings::resolve`] fills in defaults and
 //! the environment. Unknown keys are refused, so a misspelt limit never passes for a set one.
 
+mod alerts;
 mod destination;
 mod lasting;
 mod patch;
@@ -11,6 +12,7 @@ mod secret;
 mod settings;
 mod url;
 
+pub use alerts::{AlertSettings, AlertsConfig, Secrets, Thresholds, ThresholdsConfig, WebhookConfig, WebhookSettings};
 pub(crate) use destination::given;
 pub use destination::{Auth, DestinationConfig, OAuth2, OrderBy, Proxy, RateLimit, Retry, Timeouts, Tls};
 pub use patch::read_patch;
@@ -46,6 +48,8 @@ pub struct OutboxConfig {
     /// Diagnostics.
     #[serde(default)]
     pub log: LogConfig,
+    /// Whom alerts are told to.
+    pub alerts: Option<AlertsConfig>,
 }
 
 /// Limits as written; see [`Limits`] for their defaults.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::destination::{AfterFailure, Auth, DestinationConfig, OrderBy, Proxy, Retry, Tls};
+use super::alerts::{AlertSettings, resolve_alerts};
+use super::destination::{Auth, DestinationConfig, OrderBy, Proxy, Tls};
 pub use super::lasting::LogSettings;
 use super::lasting::{resolve_log, resolve_retention};
 use super::resolve::resolve_destination;
@@ -125,6 +126,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is logged, and where to.
     pub log: LogSettings,
+    /// Whom alerts are told to; `None`: nobody here.
+    pub alerts: Option<AlertSettings>,
     /// How a destination is resolved anew when persons change it.
     pub resolver: Resolver,
 }
@@ -189,6 +192,7 @@ impl Settings {
         let dispatch = config.dispatch.unwrap_or(environment.get("HL7_OUTBOX_DISPATCH") != Some("off"));
         let retention = resolve_retention(&config.retention)?;
         let log = resolve_log(config.log, environment, working_directory)?;
+        let alerts = resolve_alerts(config.alerts, environment)?;
         let defaults = Limits::default();
         let limits = Limits {
             message_bytes: size("limits.messageBytes", config.limits.message_bytes, defaults.message_bytes)?,
@@ -199,7 +203,7 @@ impl Settings {
             enqueue_timeout: at_least_one("limits.enqueueTimeoutMs", config.limits.enqueue_timeout_ms)?
                 .map_or(defaults.enqueue_timeout, Duration::from_millis),
         };
-        Ok(Self { path, destinations, default_destination, dispatch, limits, retention, log, resolver })
+        Ok(Self { path, destinations, default_destination, dispatch, limits, retention, log, alerts, resolver })
     }
 }
 
@@ -288,24 +292,7 @@ fn resolve_path(
 fn from_environment(environment: &Environment) -> BTreeMap<String, DestinationConfig> {
     let Some(url) = environment.get("MALAFFI_API_URL") else { return BTreeMap::new() };
     let auth = environment.get("MALAFFI_API_KEY").map(|key| Auth::Bearer(Secret::new(key)));
-    let destination = DestinationConfig {
-        url: url.to_owned(),
-        auth,
-        headers: BTreeMap::new(),
-        tls: None,
-        proxy: None,
-        allow_plaintext: false,
-        processing_ids: None,
-        enabled: None,
-        concurrency: None,
-        rate_limit: None,
-        timeouts: super::Timeouts::default(),
-        retry: Retry::default(),
-        order_by: None,
-        after_failure: AfterFailure::Continue,
-        require_hl7_ack: false,
-        outcomes: BTreeMap::new(),
-    };
+    let destination = DestinationConfig { auth, ..DestinationConfig::at(url.to_owned()) };
     BTreeMap::from([(DEFAULT_DESTINATION.to_owned(), destination)])
 }
 

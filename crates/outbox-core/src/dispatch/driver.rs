@@ -13,8 +13,9 @@ use super::Way;
 use super::attempt::{Ticket, deliver, panicked};
 use super::bell::Bell;
 use super::breaker::{Breaker, Turned};
+use super::evidence::{Evidence, Witness};
 use super::rate::Bucket;
-use crate::acknowledgement::Verdict;
+use crate::acknowledgement::{Outcome, Verdict};
 use crate::clock::Clock;
 use crate::error::OutboxError;
 use crate::metrics::Metrics;
@@ -40,6 +41,7 @@ pub(super) struct Driver {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bell: Arc<Bell>,
+    pub(super) witness: Arc<Witness>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -226,12 +228,19 @@ impl Driver {
             tracing::error!(destination = %name, alarm, code = %verdict.code, "an answer that needs a person");
         }
         match turned {
-            Turned::No => {}
+            Turned::No => {
+                // The receiver's application has answered: after a change of dispatcher, the first that is known of it.
+                if verdict.outcome == Outcome::Accepted || verdict.ack_code.is_some() {
+                    self.witness.says(Evidence::Works);
+                }
+            }
             Turned::Rests(state) => {
+                self.witness.says(Evidence::Rests { state: *state, code: Some(verdict.code.clone()) });
                 tracing::warn!(destination = %name, state = state.as_str(), code = %verdict.code, "the destination rests");
                 self.note(&course.way, *state, Some(verdict.code.clone()));
             }
             Turned::Works(outage) => {
+                self.witness.says(Evidence::Works);
                 self.tell_end(Arc::clone(name), *outage);
                 self.note(&course.way, DestinationState::Ok, None);
                 self.bell.ring_work();

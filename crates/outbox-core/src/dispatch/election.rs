@@ -24,6 +24,8 @@ pub trait Election: Send + Sync + 'static {
     fn leader(&self) -> Option<Leader>;
     /// Becomes the one reader of the changes under a name, among all processes, without waiting; `None` when there is one.
     fn try_read_as(&self, consumer: &str) -> Result<Option<Reading>, OutboxError>;
+    /// The name of this machine, for people.
+    fn host(&self) -> String;
 }
 
 /// The right to read under a name; dropping it frees the name.

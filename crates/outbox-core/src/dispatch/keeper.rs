@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::election::{Election, Leadership};
 use super::sweeper::Sweeper;
 use super::{Dispatching, Follow, Shared};
+use crate::alert::{Sentry, SentryParts};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{OutboxError, code};
 use crate::retention::Retention;
@@ -41,6 +42,7 @@ pub(super) struct Keeper {
     /// What this process would send with, for others to compare.
     pub(super) configuration: String,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) sentry: Arc<SentryParts>,
     pub(super) orders: Receiver<Order>,
 }
 
@@ -77,6 +79,7 @@ impl Keeper {
         let mut watch: Option<Box<dyn ChangeWatch>> = None;
         let mut follower = Follower { heard: true, looked: None };
         let dispatching = Dispatching(Arc::clone(&self.shared));
+        let mut sentry = Sentry::new(Arc::clone(&self.sentry));
         loop {
             crate::fault!("keeper-round");
             if self.is_unfit(lead.as_ref()) {
@@ -106,6 +109,7 @@ impl Keeper {
                 self.beat(lead);
                 lead.sweeper.offer(&self.shared.store, !heard);
             }
+            sentry.round(lead.is_some().then_some(|| self.shared.known()));
             self.shared.forget_trouble();
             if !self.is_to_go_on(if lead.is_some() { WATCH_EVERY } else { STAND_EVERY }) {
                 return;

@@ -5,6 +5,7 @@
 //! - `driver`: one task per destination: claim, send, record;
 //! - `attempt`: one attempt from claim to completion;
 //! - `sweeper`: removes what need not be kept any more, while there is nothing else to do;
+//! - [`evidence`]: what was seen of each destination, for alerts;
 //! - [`rate`] and [`breaker`]: when a destination may be spoken to, and who pays for a failure.
 
 mod attempt;
@@ -12,6 +13,7 @@ mod bell;
 pub mod breaker;
 mod driver;
 pub mod election;
+pub mod evidence;
 mod keeper;
 pub mod rate;
 mod sweeper;
@@ -28,7 +30,9 @@ use tokio::sync::watch;
 use self::bell::Bell;
 use self::driver::{Driver, Phase};
 use self::election::Election;
+use self::evidence::{Evidence, Witness};
 use self::keeper::{Keeper, Order};
+use crate::alert::{Known, SentryParts};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Destination;
 use crate::error::{OutboxError, code};
@@ -62,6 +66,8 @@ pub struct Parts {
     pub follow: Follow,
     /// What this process would send with, for others to compare.
     pub configuration: String,
+    /// What alerts are decided and handed over with.
+    pub(crate) sentry: SentryParts,
 }
 
 /// A destination and the way to it.
@@ -100,6 +106,8 @@ struct Shared {
     runtime: Handle,
     ways: BTreeMap<Arc<str>, watch::Sender<Way>>,
     bells: BTreeMap<Arc<str>, Arc<Bell>>,
+    /// What was seen of each destination since the lead was taken.
+    witnesses: BTreeMap<Arc<str>, Arc<Witness>>,
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
     drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
@@ -113,6 +121,8 @@ impl Dispatcher {
     pub fn start(parts: Parts) -> Result<Self, OutboxError> {
         let bells =
             parts.destinations.iter().map(|way| (Arc::clone(&way.destination.name), Arc::<Bell>::default())).collect();
+        let names = parts.destinations.iter().map(|way| Arc::clone(&way.destination.name));
+        let witnesses = names.map(|name| (name, Arc::<Witness>::default())).collect();
         let ways = parts
             .destinations
             .into_iter()
@@ -124,6 +134,7 @@ impl Dispatcher {
             runtime: parts.runtime,
             ways,
             bells,
+            witnesses,
             phase: watch::channel(Phase::Running).0,
             leading: AtomicBool::new(false),
             drivers: Mutex::default(),
@@ -138,6 +149,7 @@ impl Dispatcher {
             follow: parts.follow,
             retention: parts.retention,
             configuration: parts.configuration,
+            sentry: Arc::new(parts.sentry),
             orders: receiver,
         };
         let thread = std::thread::Builder::new().name(String::from("hl7-keeper")).spawn(move || keeper.run()).map_err(
@@ -220,11 +232,14 @@ impl Shared {
         }
         for (name, way) in &self.ways {
             let Some(bell) = self.bells.get(name) else { continue };
+            let Some(witness) = self.witnesses.get(name) else { continue };
+            witness.says(Evidence::Unknown);
             let driver = Driver {
                 way: way.subscribe(),
                 store: Arc::clone(&self.store),
                 clock: Arc::clone(&self.clock),
                 bell: Arc::clone(bell),
+                witness: Arc::clone(witness),
                 phase: self.phase.subscribe(),
                 metrics: Arc::clone(&self.metrics),
             };
@@ -260,6 +275,20 @@ impl Shared {
         if let Some(bell) = self.bells.get(&name) {
             bell.ring_command();
         }
+    }
+
+    /// What the dispatcher knows of its destinations, for alerts.
+    fn known(&self) -> BTreeMap<String, Known> {
+        let known = |(name, way): (&Arc<str>, &watch::Sender<Way>)| {
+            let way = way.borrow();
+            let known = Known {
+                enabled: way.destination.enabled,
+                evidence: self.witnesses.get(name).map(|witness| witness.evidence()).unwrap_or_default(),
+                certificate_expires_at: way.transport.certificate_expires_at(),
+            };
+            (name.to_string(), known)
+        };
+        self.ways.iter().map(known).collect()
     }
 
     fn ring_all(&self) {

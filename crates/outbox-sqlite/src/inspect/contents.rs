@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use outbox_core::alert::Undelivered;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde::Serialize;
 
 use crate::digest::Digests;
 use crate::error::Failure;
+use crate::read;
 use crate::schema::{self, SCHEMA};
 use crate::sealed::open_sealed;
 
@@ -42,6 +44,10 @@ pub(super) struct Contents {
     check_ms: u64,
     messages: BTreeMap<String, u64>,
     destinations: Vec<Destination>,
+    /// Alerts that were not taken.
+    undelivered: Vec<Late>,
+    /// When a process last said that it has a function for alerts.
+    alert_callback_at: Option<i64>,
     /// The latest time that was stored lately.
     latest: Option<i64>,
     /// Why it could not be read (to the end): `SQLite 11`, or a code.
@@ -60,6 +66,19 @@ struct Destination {
     reason: Option<String>,
     patch: Option<String>,
 }
+
+/// Alerts that one target did not take.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Late {
+    target: String,
+    waiting: u64,
+    given_up: u64,
+    error: String,
+}
+
+/// The schema that alerts came with.
+const SCHEMA_OF_ALERTS: u32 = 3;
 
 /// Reads it. Where it is at rest, as it lies there; if somebody opens it meanwhile, that says nothing, and it is read again.
 pub(super) fn contents(path: &Path, check: Check, is_at_rest: impl Fn() -> bool) -> Contents {
@@ -115,6 +134,16 @@ fn read(connection: &Connection, check: Check, contents: &mut Contents) -> Resul
             Ok(Destination { name, paused, state, reason, patch })
         })?
         .collect::<Result<_, _>>()?;
+    if contents.schema >= Some(SCHEMA_OF_ALERTS) {
+        let late = |one: Undelivered| Late {
+            target: one.target,
+            waiting: one.waiting,
+            given_up: one.given_up,
+            error: one.error,
+        };
+        contents.undelivered = read::undelivered(connection)?.into_iter().map(late).collect();
+        contents.alert_callback_at = read::alert_callback(connection)?.map(|at| at.0);
+    }
     for sql in [
         "SELECT max(created_at, updated_at) FROM message ORDER BY seq DESC LIMIT 1",
         "SELECT at FROM change ORDER BY n DESC LIMIT 1",

@@ -1,6 +1,7 @@
 //! The readers: a few threads with a connection each. They read while the writer writes, and keep no transaction open
 //! longer than one question, so that the write-ahead log can be folded back.
 
+mod alerts;
 mod changes;
 mod laid_out;
 mod message;
@@ -22,6 +23,7 @@ use crate::connection::open_reader;
 use crate::error::{Failure, translate};
 use crate::home::Home;
 
+pub(crate) use self::alerts::{alert_callback, alert_view, undelivered};
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::laid_out::laid_out;
 pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};

@@ -71,7 +71,7 @@ fn counts(connection: &Connection, filter: &MessageFilter, stats: &mut Stats) ->
 }
 
 /// When the first message that is PENDING was stored. Numbers are given in the order of time, so the first row will do.
-fn oldest_pending(connection: &Connection, filter: &MessageFilter) -> Result<Option<i64>, Failure> {
+pub(super) fn oldest_pending(connection: &Connection, filter: &MessageFilter) -> Result<Option<i64>, Failure> {
     let mut condition = Condition::of(filter)?;
     condition.in_states(&[State::Pending]);
     let sql = format!("SELECT created_at FROM message WHERE {} ORDER BY seq LIMIT 1", condition.sql());

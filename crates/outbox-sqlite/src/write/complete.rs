@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Timestamp;
-use outbox_core::retry::Next;
+use outbox_core::retry::{Next, Reason};
 use outbox_core::state::State;
 use outbox_core::status::Failure as MessageFailure;
 use outbox_core::store::Completion;
 use rusqlite::{OptionalExtension, params};
 
-use super::lane;
 use super::standing::{Standing, cancel, fail};
 use super::unit::Unit;
+use super::{alert, lane};
 use crate::error::Failure;
 
 /// Ends an attempt, if it is still the one that was claimed: after a take-over a late completion changes nothing.
@@ -59,6 +59,9 @@ pub(crate) fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: 
                 ack_code: record.ack_code.clone(),
                 err_codes: (!record.err_codes.is_empty()).then(|| record.err_codes.clone()),
             };
+            if reason == Reason::Rejected {
+                alert::refused(unit, destination, &failure.code)?;
+            }
             fail(unit, destination, &standing, attempts, &failure, completion.holds_lane)?;
         }
     }

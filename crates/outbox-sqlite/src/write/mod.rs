@@ -3,6 +3,7 @@
 //! While a commit waits for the disk, operations gather; the next transaction takes them all, so that many callers share
 //! one flush. A refused one leaves nothing behind and disturbs no other ([`unit`]); a failed commit rejects them all.
 
+mod alert;
 mod checkpoint;
 mod claim;
 mod command;
@@ -22,6 +23,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use outbox_core::alert::{AlertMove, Notice, NoticeEnd};
 use outbox_core::error::{OutboxError, code};
 use outbox_core::message::MessageId;
 use outbox_core::retention::{Place as Sweeping, Retention, Swept};
@@ -30,6 +32,7 @@ use outbox_core::status::DestinationState;
 use outbox_core::store::TurnResult;
 use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
 
+pub(crate) use self::alert::GIVEN_UP_MS;
 pub(crate) use self::checkpoint::{Checkpointer, prove, reserve};
 use self::enqueue::Ready;
 pub(crate) use self::group::Writer;
@@ -183,6 +186,18 @@ impl WriterHandle {
         done: Done<()>,
     ) {
         self.run(move |unit| command::note_destination(unit, &name, state.as_str(), reason.as_deref()), done);
+    }
+
+    pub(crate) fn move_alerts(&self, moves: Vec<AlertMove>, hears: bool, done: Done<u64>) {
+        self.run(move |unit| alert::move_alerts(unit, &moves, hears), done);
+    }
+
+    pub(crate) fn claim_notice(&self, target: String, lease: Duration, done: Done<Option<Notice>>) {
+        self.run(move |unit| alert::claim_notice(unit, &target, lease), done);
+    }
+
+    pub(crate) fn end_notice(&self, end: NoticeEnd, done: Done<()>) {
+        self.run(move |unit| alert::end_notice(unit, &end), done);
     }
 
     /// Lets the writer finish what it has, and waits for it.

@@ -6,6 +6,7 @@
 #![allow(missing_docs, reason = "the name of a case is its sentence")]
 
 pub mod admission;
+pub mod alerts;
 pub mod commands;
 pub mod delivery;
 pub mod reading;
@@ -82,6 +83,12 @@ macro_rules! conformance {
             retention: nothing_is_removed_that_is_kept_for_ever;
             retention: many_go_in_batches_that_let_others_in_between;
             retention: a_pruned_feed_tells_who_is_behind_where_to_go_on;
+            alerts: what_two_processes_decide_at_once_is_told_once;
+            alerts: notices_about_one_thing_are_handed_over_in_their_order_and_each_by_one;
+            alerts: a_notice_whose_bearer_died_is_handed_over_by_the_next;
+            alerts: a_notice_that_nobody_takes_is_given_up_told_for_a_week_and_cleared_away;
+            alerts: a_refusal_is_noted_with_its_dead_letter_and_counted_by_its_kind;
+            alerts: a_callback_is_known_to_every_process;
         }
     };
 }

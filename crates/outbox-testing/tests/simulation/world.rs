@@ -11,7 +11,7 @@ use outbox_core::config::{Environment, Settings, read};
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
 use outbox_core::event::{Observer, StatusChange};
 use outbox_core::hl7::Source;
-use outbox_core::outbox::{Outbox, OutboxParts};
+use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_core::state::State;
 use outbox_core::status::{Changed, MessageFilter, Stats};
 use outbox_core::store::{By, Command, wait};
@@ -129,6 +129,7 @@ impl World {
             clock,
             runtime: self.time.handle.clone(),
             connect: Arc::new(move |_| Ok(Arc::new(NetworkTransport(Arc::clone(&network))))),
+            alerts: AlertParts::default(),
         })
         .unwrap()
     }
