@@ -60,6 +60,7 @@ macro_rules! conformance {
             reading: every_filter_finds_what_it_names;
             reading: figures_count_what_is_there;
             reading: changes_are_heard_in_commit_order;
+            reading: every_attempt_that_ends_is_told_once_with_its_trace;
             reading: a_change_counts_the_attempt_that_led_to_it;
             reading: a_cursor_never_names_what_was_taken_back;
             retention: contents_of_ended_messages_go_after_their_time_and_nothing_else;
