@@ -152,9 +152,11 @@ impl Writer {
     }
 
     fn unit<'a>(&self, file: &'a OpenFile, no_room: Option<&'static str>) -> Unit<'a> {
-        let asked =
-            |of: fn(&dyn Observer) -> bool| self.observer.as_ref().is_some_and(|observer| of(observer.as_ref()));
-        let observed = Observed { changes: asked(|of| of.listens()), attempts: asked(|of| of.follows_attempts()) };
+        let ears = self.observer.as_deref();
+        let observed = Observed {
+            changes: ears.is_some_and(Observer::listens),
+            attempts: ears.is_some_and(Observer::follows_attempts),
+        };
         Unit::new(&file.connection, self.clock.now(), &file.digests, observed, self.limits.pending, no_room)
     }
 

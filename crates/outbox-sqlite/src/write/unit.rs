@@ -36,7 +36,6 @@ pub(crate) struct News {
 }
 
 /// What an operation may use.
-#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Unit<'a> {
     /// Inside the transaction.
     pub(crate) connection: &'a Connection,
