@@ -38,7 +38,7 @@ const unchecked = {
 const tools = new Set(['cd', 'cp', 'mkdir', 'rm', 'cat', 'ls', 'echo', 'export', 'git', 'cargo', 'rustup', 'curl', 'openssl', 'docker', 'pm2', 'systemctl', 'journalctl', 'kill', 'chmod', 'chown', 'apt-get', 'sudo', 'jq', 'head', 'tail', 'grep', 'time', 'sleep', 'bash'])
 const npmCommands = new Set(['install', 'i', 'ci', 'pack', 'uninstall', 'ls', 'audit', 'init', 'version', 'publish', 'start'])
 /** What readers have and this repository does not. */
-const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', '@/lib/*', '@/*']
+const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', '@/lib/*', '@/*', '@opentelemetry/exporter-trace-otlp-http']
 
 function pages() {
   const docs = join(root, 'docs')
@@ -57,6 +57,7 @@ before(() => {
   folder = mkdtempSync(join(tmpdir(), 'hl7-outbox-docs-'))
   mkdirSync(join(folder, 'node_modules'))
   symlinkSync(root, join(folder, 'node_modules', 'hl7-outbox'), 'junction')
+  symlinkSync(join(root, 'node_modules', '@opentelemetry'), join(folder, 'node_modules', '@opentelemetry'), 'junction')
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -71,7 +72,10 @@ test('every code block has a language that is checked, or listed with a reason',
 test('the TypeScript and JavaScript blocks type-check against index.d.ts', () => {
   const scripts = blocks.filter(isScript)
   const files = scripts.map((block, index) => {
-    const file = join(folder, `block-${index}.${block.language === 'js' ? 'mjs' : block.language}`)
+    const named = block.words.find((word) => word.startsWith('file='))?.slice(5)
+    // The files of one page may import each other.
+    const file = join(folder, named === undefined ? `block-${index}.${block.language === 'js' ? 'mjs' : block.language}` : join(block.page, named))
+    mkdirSync(dirname(file), { recursive: true })
     // The extra text stays on one line before the block, so that a message's line number is the page's.
     writeFileSync(file, `export {}; ${block.given}\n${block.code}`)
     return file

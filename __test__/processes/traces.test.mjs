@@ -79,7 +79,7 @@ test('the span of an enqueue is the active one’s child, and each attempt is it
     'messaging.operation.name': 'deliver',
     'messaging.destination.name': 'malaffi',
     'messaging.message.id': result.id,
-    'messaging.message.body.size': stored.bytesSent,
+    'hl7_outbox.attempt.bytes_sent': stored.bytesSent,
     'hl7_outbox.attempt.number': 1,
     'hl7_outbox.attempt.counted': true,
     'hl7_outbox.attempt.manual': false,

@@ -196,7 +196,7 @@ function tellAttempt(attempt: AttemptEnded): void {
     ...(attempt.row !== null && { 'hl7_outbox.attempt.row': attempt.row }),
     ...(attempt.httpStatus !== undefined && { 'http.response.status_code': attempt.httpStatus }),
     ...(attempt.ackCode !== undefined && { 'hl7_outbox.ack_code': attempt.ackCode }),
-    ...(attempt.bytesSent !== undefined && { 'messaging.message.body.size': attempt.bytesSent }),
+    ...(attempt.bytesSent !== undefined && { 'hl7_outbox.attempt.bytes_sent': attempt.bytesSent }),
   }
   // As dates: a number from before the start of this process would be taken for one of its own clock.
   const began = new Date(attempt.startedAt)
