@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -35,7 +35,7 @@ const unchecked = {
   yaml: 'configuration of another program',
 }
 /** Programs of the reader's machine. */
-const tools = new Set(['cd', 'cp', 'mkdir', 'rm', 'cat', 'ls', 'echo', 'export', 'git', 'cargo', 'rustup', 'curl', 'openssl', 'docker', 'pm2', 'systemctl', 'journalctl', 'kill', 'chmod', 'chown', 'apt-get', 'sudo', 'jq', 'head', 'tail', 'grep', 'time', 'sleep', 'bash'])
+const tools = new Set(['cd', 'cp', 'mkdir', 'rm', 'cat', 'ls', 'echo', 'export', 'git', 'cargo', 'rustup', 'curl', 'openssl', 'docker', 'pm2', 'systemctl', 'journalctl', 'kill', 'chmod', 'chown', 'ln', 'apt-get', 'sudo', 'jq', 'head', 'tail', 'grep', 'time', 'sleep', 'bash'])
 const npmCommands = new Set(['install', 'i', 'ci', 'pack', 'uninstall', 'ls', 'audit', 'init', 'version', 'publish', 'start'])
 /** What readers have and this repository does not. */
 const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', '@/lib/*', '@/*', '@opentelemetry/exporter-trace-otlp-http']
@@ -134,7 +134,8 @@ test('the commands of the shell blocks exist', () => {
     help ??= execFileSync(process.execPath, [join(root, manifest.bin['hl7-outbox']), '--help'], { encoding: 'utf8' })
     return new RegExp(`^\\s+(hl7-outbox )?${name.replace(/[^\w-]/g, '')}\\b`, 'm').test(help)
   }
-  const problem = (command) => {
+  const isOfThePage = (page, name) => blocks.some((block) => block.page === page && block.words.some((word) => word.startsWith('file=') && basename(word.slice(5)) === name))
+  const problem = (command, page) => {
     const [program, ...words] = command.split(/\s+/)
     const [first, second] = words.filter((word) => !word.startsWith('-'))
     if (program === 'npm' && first === 'run') return second in manifest.scripts ? null : `no npm script ${second}`
@@ -142,12 +143,12 @@ test('the commands of the shell blocks exist', () => {
     if (program === 'npx' && first !== 'hl7-outbox') return `unknown: ${command}`
     if (program === 'npx') return second === undefined || subcommandExists(second) ? null : `no subcommand ${second}`
     if (program === 'hl7-outbox') return first === undefined || subcommandExists(first) ? null : `no subcommand ${first}`
-    if (program === 'node') return first === undefined || words.includes('-e') || existsSync(join(root, first)) ? null : `no file ${first}`
+    if (program === 'node') return first === undefined || words.includes('-e') || existsSync(join(root, first)) || isOfThePage(page, first) ? null : `no file ${first}`
     return tools.has(program) ? null : `unknown: ${command}`
   }
   const problems = blocks
     .filter(({ language }) => language === 'sh')
-    .flatMap(({ where, code }) => shellCommands(code).map((command) => [where, problem(command)]))
+    .flatMap(({ where, page, code }) => shellCommands(code).map((command) => [where, problem(command, page)]))
     .filter(([, what]) => what !== null)
   assert.deepEqual(problems.map(([where, what]) => `${where}: ${what}`), [])
 })
