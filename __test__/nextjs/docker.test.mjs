@@ -156,7 +156,8 @@ test('the Dockerfile builds, and what it makes delivers as a user who may write 
     const message = 'MSH|^~\\&|A|B|C|D|20300102030405||ADT^A08|DOCKER-1|T|2.5.1\rPID|1||P-1^^^B\r'
     const stored = await fetch(`${url}/api/messages`, { method: 'POST', body: message })
     assert.equal(stored.status, 202, output)
-    await fetch(new URL('/received?waitMs=20000', receiver.url))
+    const { items: [flying] } = await (await fetch(new URL('/received?waitMs=20000', receiver.url))).json()
+    assert.equal(flying.answeredAt ?? null, null, 'an attempt is in flight')
     child.kill(stage.STOPSIGNAL)
     assert.deepEqual(await ended, { code: 0, signal: null }, output)
     const [arrived, ...again] = await receivedBy(receiver)

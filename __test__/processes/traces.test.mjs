@@ -186,6 +186,23 @@ test('a trace leaves room for eight tags, one that the caller gives wins, and a 
   assert.equal((await outbox.getMessage(id)).tags.traceparent, given)
 })
 
+test('where many messages are listed a trace is left out; where one is shown it stands', async (t) => {
+  const outbox = await openPaused(t)
+  const { id } = await outbox.enqueueHl7(hl7(), { tags: { visitId: '7' } })
+  const { traceparent } = (await outbox.getMessage(id)).tags
+  const { path } = (await outbox.getHealth()).file
+  const said = async (...args) => {
+    const program = startProgram(t, [WORKER, ...args, '--path', path], { env: { COLUMNS: '300' } })
+    assert.equal((await program.end()).code, 0, program.err)
+    return program.out
+  }
+  for (const args of [['list'], ['tail', '--limit', '1']]) {
+    const out = await said(...args)
+    assert.ok(out.includes('visitId=7') && !out.includes('traceparent'), out)
+  }
+  assert.ok((await said('show', id)).includes(`traceparent=${traceparent}`))
+})
+
 test('what is not sampled is not sampled later either', async (t) => {
   const taker = await receiver(t)
   const outbox = await open(t, taker.url)
