@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, beforeEach, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 
 import { context, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
@@ -126,7 +127,7 @@ test('another process delivers in the trace of the one that stored, and its end 
   const taker = await receiver(t)
   const [outbox, path] = await storing(t, taker)
   const { request, result } = await inRequest(() => outbox.enqueueHl7(hl7()))
-  const worker = startProgram(t, ['--import', TRACED, WORKER, 'worker', '--config', path])
+  const worker = startProgram(t, [WORKER, 'worker', '--config', path], { env: { NODE_OPTIONS: `--import=${pathToFileURL(TRACED)}` } })
   await reach(outbox, result.id, 'ACKNOWLEDGED')
   worker.child.kill('SIGTERM')
   assert.equal((await worker.end()).code, 0, worker.err)
@@ -236,7 +237,7 @@ test('an SDK that throws costs a span, never a message', async (t) => {
 test('without an SDK nothing is made and nothing is stored; one that is registered late is used from then on', async (t) => {
   const taker = await receiver(t)
   const path = join(folder(t), 'outbox.db')
-  const sdk = JSON.stringify(`file://${TRACED}`)
+  const sdk = JSON.stringify(pathToFileURL(TRACED).href)
   const { code, err } = await runScript(
     t,
     `const alive = setInterval(() => undefined, 60_000)
@@ -249,7 +250,7 @@ test('without an SDK nothing is made and nothing is stored; one that is register
      console.error('first ' + JSON.stringify(first.tags))
      console.error('second ' + Object.keys(second.tags))
      await box.close()
-     const { trace } = await import(${JSON.stringify(`file://${join(root, 'node_modules/@opentelemetry/api/build/src/index.js')}`)})
+     const { trace } = await import(${JSON.stringify(pathToFileURL(join(root, 'node_modules/@opentelemetry/api/build/src/index.js')).href)})
      await trace.getTracerProvider().getDelegate().forceFlush()
      clearInterval(alive)`,
     { cwd: root },
