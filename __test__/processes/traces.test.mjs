@@ -158,6 +158,21 @@ test('an attempt whose process died is told by the one that takes over, from its
   assert.deepEqual([lost.parent, made.parent], [null, null])
 })
 
+test('of two outboxes on one file each attempt is told once, and by the other when the first is closed', async (t) => {
+  const taker = await receiver(t)
+  const path = join(folder(t), 'outbox.db')
+  const [first, second] = [await door.Outbox.open(config(path, taker.url)), await door.Outbox.open(config(path, taker.url))]
+  t.after(() => second.close({ timeoutMs: 0 }))
+  for (const outbox of [first, second]) {
+    const { id } = await outbox.enqueueHl7(hl7())
+    await reach(second, id, 'ACKNOWLEDGED')
+    await delivered(second, 1)
+    assert.deepEqual(attempts().map(({ attributes }) => attributes['messaging.message.id']), [id])
+    exporter.reset()
+    if (outbox === first) await first.close()
+  }
+})
+
 test('a batch is one span, a call for several receivers too, and all their messages are its children', async (t) => {
   const taker = await receiver(t)
   const both = { malaffi: { url: taker.url }, archive: { url: taker.url } }
