@@ -218,7 +218,10 @@ export interface EnqueueOptions {
   destinations?: string[]
   /** Instead of the destination's orderBy; null for no order. */
   orderingKey?: string | null
-  /** At most 8; keys up to 32, values up to 128 characters; searchable, so no names of patients. */
+  /**
+   * At most 8; keys up to 32, values up to 128 characters; searchable, so no names of patients. `traceparent` is the message's trace
+   * (docs/tracing.md): set by the outbox where an OpenTelemetry SDK is registered, not counted, not searchable.
+   */
   tags?: Record<string, string>
   /** Not sent, and not standing in its lane, before this time. */
   notBefore?: Date | string

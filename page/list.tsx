@@ -295,9 +295,10 @@ function Table({ items, chosen, all, canCommand, toggle }: TableProps): JSX.Elem
   }
 }
 
+/** Each leads to its like. The trace of a message is none of them: nobody can search for it. */
 export const Tags = ({ tags }: { tags: Record<string, string> }): JSX.Element => (
   <>
-    {Object.entries(tags).map(([key, value]) => (
+    {Object.entries(tags).filter(([key]) => key !== 'traceparent').map(([key, value]) => (
       <a key={key} class="tag" href={to('messages', { [`tag.${key}`]: value })}>
         <Data>
           {key}={value}

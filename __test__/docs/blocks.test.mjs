@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -35,10 +35,10 @@ const unchecked = {
   yaml: 'configuration of another program',
 }
 /** Programs of the reader's machine. */
-const tools = new Set(['cd', 'cp', 'mkdir', 'rm', 'cat', 'ls', 'echo', 'export', 'git', 'cargo', 'rustup', 'curl', 'openssl', 'docker', 'pm2', 'systemctl', 'journalctl', 'kill', 'chmod', 'chown', 'apt-get', 'sudo', 'jq', 'head', 'tail', 'grep', 'time', 'sleep', 'bash'])
+const tools = new Set(['cd', 'cp', 'mkdir', 'rm', 'cat', 'ls', 'echo', 'export', 'git', 'cargo', 'rustup', 'curl', 'openssl', 'docker', 'pm2', 'systemctl', 'journalctl', 'kill', 'chmod', 'chown', 'ln', 'apt-get', 'sudo', 'jq', 'head', 'tail', 'grep', 'time', 'sleep', 'bash'])
 const npmCommands = new Set(['install', 'i', 'ci', 'pack', 'uninstall', 'ls', 'audit', 'init', 'version', 'publish', 'start'])
 /** What readers have and this repository does not. */
-const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', 'nodemailer', '@/lib/*', '@/*']
+const foreignModules = ['next', 'next/server', '@prisma/client', 'pg', 'express', 'nodemailer', '@/lib/*', '@/*', '@opentelemetry/exporter-trace-otlp-http']
 
 function pages() {
   const docs = join(root, 'docs')
@@ -57,6 +57,7 @@ before(() => {
   folder = mkdtempSync(join(tmpdir(), 'hl7-outbox-docs-'))
   mkdirSync(join(folder, 'node_modules'))
   symlinkSync(root, join(folder, 'node_modules', 'hl7-outbox'), 'junction')
+  symlinkSync(join(root, 'node_modules', '@opentelemetry'), join(folder, 'node_modules', '@opentelemetry'), 'junction')
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -71,7 +72,10 @@ test('every code block has a language that is checked, or listed with a reason',
 test('the TypeScript and JavaScript blocks type-check against index.d.ts', () => {
   const scripts = blocks.filter(isScript)
   const files = scripts.map((block, index) => {
-    const file = join(folder, `block-${index}.${block.language === 'js' ? 'mjs' : block.language}`)
+    const named = block.words.find((word) => word.startsWith('file='))?.slice(5)
+    // The files of one page may import each other.
+    const file = join(folder, named === undefined ? `block-${index}.${block.language === 'js' ? 'mjs' : block.language}` : join(block.page, named))
+    mkdirSync(dirname(file), { recursive: true })
     // The extra text stays on one line before the block, so that a message's line number is the page's.
     writeFileSync(file, `export {}; ${block.given}\n${block.code}`)
     return file
@@ -130,7 +134,8 @@ test('the commands of the shell blocks exist', () => {
     help ??= execFileSync(process.execPath, [join(root, manifest.bin['hl7-outbox']), '--help'], { encoding: 'utf8' })
     return new RegExp(`^\\s+(hl7-outbox )?${name.replace(/[^\w-]/g, '')}\\b`, 'm').test(help)
   }
-  const problem = (command) => {
+  const isOfThePage = (page, name) => blocks.some((block) => block.page === page && block.words.some((word) => word.startsWith('file=') && basename(word.slice(5)) === name))
+  const problem = (command, page) => {
     const [program, ...words] = command.split(/\s+/)
     const [first, second] = words.filter((word) => !word.startsWith('-'))
     if (program === 'npm' && first === 'run') return second in manifest.scripts ? null : `no npm script ${second}`
@@ -138,12 +143,12 @@ test('the commands of the shell blocks exist', () => {
     if (program === 'npx' && first !== 'hl7-outbox') return `unknown: ${command}`
     if (program === 'npx') return second === undefined || subcommandExists(second) ? null : `no subcommand ${second}`
     if (program === 'hl7-outbox') return first === undefined || subcommandExists(first) ? null : `no subcommand ${first}`
-    if (program === 'node') return first === undefined || words.includes('-e') || existsSync(join(root, first)) ? null : `no file ${first}`
+    if (program === 'node') return first === undefined || words.includes('-e') || existsSync(join(root, first)) || isOfThePage(page, first) ? null : `no file ${first}`
     return tools.has(program) ? null : `unknown: ${command}`
   }
   const problems = blocks
     .filter(({ language }) => language === 'sh')
-    .flatMap(({ where, code }) => shellCommands(code).map((command) => [where, problem(command)]))
+    .flatMap(({ where, page, code }) => shellCommands(code).map((command) => [where, problem(command, page)]))
     .filter(([, what]) => what !== null)
   assert.deepEqual(problems.map(([where, what]) => `${where}: ${what}`), [])
 })

@@ -38,9 +38,9 @@ export default function Layout({ children }) {
 `
 
 /** `config`: the file and its text; it finds TEST_OUTPUT in the environment of the build. */
-export async function writeApp(directory, { next, react, config: [configFile, configText], devDependencies = {} }) {
+export async function writeApp(directory, { next, react, config: [configFile, configText], dependencies = {}, devDependencies = {} }) {
   const files = {
-    'package.json': JSON.stringify({ private: true, dependencies: { next, react, 'react-dom': react }, devDependencies }),
+    'package.json': JSON.stringify({ private: true, dependencies: { next, react, 'react-dom': react, ...dependencies }, devDependencies }),
     [configFile]: configText,
     'instrumentation.js': INSTRUMENTATION,
     'app/layout.js': LAYOUT,

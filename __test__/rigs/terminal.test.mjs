@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 
+import { codeBlocks } from '../docs/markdown.mjs'
 import { hl7 } from '../support/messages.mjs'
 import { by, config, folder, openPaused, root } from '../support/outbox.mjs'
 import { environment } from '../support/processes.mjs'
@@ -102,4 +103,13 @@ test('systemd finds nothing wrong with the unit', (t) => {
   const { stderr, status } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
   assert.deepEqual([status, stderr.split('\n').filter((line) => line.includes('hl7-outbox.service'))], [0, []])
   assert.match(readFileSync(unit, 'utf8'), /^TimeoutStopSec=130$/m)
+})
+
+test('systemd finds nothing wrong with the unit of the deployment guide', (t) => {
+  needs('systemd-analyze', 'systemd')
+  const unit = join(folder(t), 'clinic.service')
+  const { code } = codeBlocks(readFileSync(join(root, 'docs', 'deployment.md'), 'utf8')).find(({ language }) => language === 'ini')
+  writeFileSync(unit, code.replace('/usr/bin/node', process.execPath))
+  const { stderr, status } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
+  assert.deepEqual([status, stderr.split('\n').filter((line) => line.includes('clinic.service'))], [0, []])
 })

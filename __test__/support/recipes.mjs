@@ -25,7 +25,12 @@ export async function cook(folder, packages = [], own = []) {
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
   symlinkSync(root, join(folder, 'node_modules', 'hl7-outbox'), 'junction')
   for (const name of own) symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
-  for (const { words, code } of codeBlocks(readFileSync(join(root, 'docs', 'recipes.md'), 'utf8'))) {
+  writeBlocks(folder, 'recipes.md')
+}
+
+/** Writes the blocks of a page of docs/ that name a file. */
+export function writeBlocks(folder, page) {
+  for (const { words, code } of codeBlocks(readFileSync(join(root, 'docs', page), 'utf8'))) {
     const file = words.find((word) => word.startsWith('file='))?.slice(5)
     if (file === undefined) continue
     mkdirSync(join(folder, dirname(file)), { recursive: true })

@@ -9,10 +9,14 @@ const outbox = {
   HL7_OUTBOX_CONFIG: process.env.HL7_OUTBOX_CONFIG ?? '/etc/clinic/hl7-outbox.config.json',
 }
 
+/** Where the application is. With releases in folders of their own, the link that leads to the present one: a reload then takes the next. */
+const cwd = process.env.CLINIC_HOME ?? __dirname
+
 module.exports = {
   apps: [
     {
       name: 'clinic',
+      cwd,
       script: './server.mjs',
       exec_mode: 'cluster',
       instances: 2,
@@ -26,6 +30,7 @@ module.exports = {
     },
     {
       name: 'clinic-hl7-worker',
+      cwd,
       script: './node_modules/hl7-outbox/dist/cli/main.js',
       args: 'worker',
       exec_mode: 'fork',

@@ -6,6 +6,7 @@ import { Hl7OutboxError } from '../error.js'
 import type { AlertTeller } from './alerts.js'
 import { loadNative } from './load.js'
 import type * as Native from './native.js'
+import { tellAttempts, type AttemptEnded } from './tracing.js'
 
 export type StatusListener = (change: never) => void
 export type LogListener = (line: Record<string, unknown>) => void
@@ -34,19 +35,25 @@ function errorOf(code: string, message: string, hint: string | undefined, detail
 const LOG_CALL = '"log"'
 /** What it says when there are alerts to be claimed. */
 const ALERT_CALL = '"alert"'
+/** How attempts begin that ended; changes of status are an array. */
+const ATTEMPTS = '{"attempts":'
 
-function onEvent(outbox: number, changes: string): void {
-  if (changes === LOG_CALL) {
+function onEvent(outbox: number, event: string): void {
+  if (event === LOG_CALL) {
     takeLog(outbox)
     return
   }
-  if (changes === ALERT_CALL) {
+  if (event === ALERT_CALL) {
     alerts.get(outbox)?.ring()
+    return
+  }
+  if (event.startsWith(ATTEMPTS)) {
+    tellAttempts((JSON.parse(event) as { attempts: AttemptEnded[] }).attempts)
     return
   }
   const heard = listeners.get(outbox)
   if (heard === undefined) return
-  for (const change of JSON.parse(changes) as never[]) {
+  for (const change of JSON.parse(event) as never[]) {
     for (const listener of heard) {
       try {
         listener(change)

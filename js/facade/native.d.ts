@@ -4,7 +4,7 @@
 /** An outbox that is open or being opened. */
 export declare class NativeOutbox {
   /** Begins to open the outbox; answers at once. Nothing touches the file system on this thread. */
-  static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, hearsLog?: boolean | undefined | null, hearsAlerts?: boolean | undefined | null): NativeOutbox
+  static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, hearsLog?: boolean | undefined | null, hearsAlerts?: boolean | undefined | null, followsAttempts?: boolean | undefined | null): NativeOutbox
   /** Names this outbox in events. */
   get id(): number
   /** Resolves when the outbox is open. */
@@ -59,6 +59,8 @@ export declare class NativeOutbox {
   alertTold(n: number, tries: number, taken: boolean): Promise<void>
   /** Begins or ends to hear changes of status in this environment. */
   listen(on: boolean): void
+  /** Begins to hear of attempts that end. Of the environments of a process that do, one is told. */
+  followAttempts(): void
   /** Closes; resolves with whether every attempt ended within the time. */
   close(timeoutMs: number): Promise<boolean>
 }

@@ -28,6 +28,7 @@ import type { LogListener, StatusListener } from './bind.js'
 import { checkHl7 } from './check.js'
 import type { NativeOutbox } from './native.js'
 import type { LaidOut } from './tools.js'
+import { enqueueBatchInSpan, enqueueInSpan, isTraced } from './tracing.js'
 
 /** Less than the 1.6 s that PM2 waits between SIGINT and SIGKILL. */
 const STOP_TIMEOUT_MS = 1_400
@@ -59,6 +60,8 @@ export interface Hearers {
 export class Outbox {
   readonly #native: NativeOutbox
   readonly #opened: Promise<void>
+  /** Whether the native side tells of attempts. */
+  #follows: boolean
 
   /** Use {@link Outbox.open}. A call on an outbox that is still being opened waits in its turn. */
   constructor(configJson: string | undefined, { onLog, onAlert }: Hearers = {}) {
@@ -67,7 +70,8 @@ export class Outbox {
         hint: "Make the route dynamic (export const dynamic = 'force-dynamic') so that it does not run at build time.",
       })
     }
-    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd(), onLog !== undefined, onAlert !== undefined)
+    this.#follows = isTraced()
+    this.#native = native().NativeOutbox.open(configJson, JSON.stringify(process.env), process.cwd(), onLog !== undefined, onAlert !== undefined, this.#follows)
     // Lines come over the event loop, so none is missed between the two.
     if (onLog !== undefined) hearLog(this.#native.id, onLog)
     if (onAlert !== undefined) hearAlerts(this.#native.id, new AlertTeller(this.#native, onAlert))
@@ -126,7 +130,20 @@ export class Outbox {
 
   enqueueHl7(message: string | Uint8Array, options?: EnqueueOptions): Promise<Enqueued> {
     // Not an async function: that would be one more promise on the hot path.
-    return attempt(() => this.#native.enqueue(check.message(message), check.options(options)))
+    return attempt(() => {
+      const [given, flat] = [check.message(message), check.options(options)]
+      return this.#isTraced() ? enqueueInSpan(given, flat, (traced) => this.#native.enqueue(given, traced)) : this.#native.enqueue(given, flat)
+    })
+  }
+
+  /** Whether spans are made. An SDK may be registered after the outbox was opened. */
+  #isTraced(): boolean {
+    if (!isTraced()) return false
+    if (!this.#follows) {
+      this.#native.followAttempts()
+      this.#follows = true
+    }
+    return true
   }
 
   readonly checkHl7 = checkHl7
@@ -138,7 +155,7 @@ export class Outbox {
         const options = check.options(item.options)
         return options === undefined ? { message: check.message(item.message) } : { message: check.message(item.message), options }
       })
-      return this.#native.enqueueBatch(items)
+      return this.#isTraced() ? enqueueBatchInSpan(items, (traced) => this.#native.enqueueBatch(traced)) : this.#native.enqueueBatch(items)
     })
   }
 

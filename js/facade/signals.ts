@@ -3,6 +3,7 @@ import type { StopOnSignalsOptions } from '../../index.js'
 import * as check from './arguments.js'
 import { Outbox } from './outbox.js'
 import { stopOutbox } from './process.js'
+import { flushSpans } from './tracing.js'
 
 type Signal = NonNullable<StopOnSignalsOptions['signals']>[number]
 
@@ -63,7 +64,9 @@ async function end({ timeoutMs, exit, first }: Ending): Promise<void> {
   } catch (error) {
     fail(error)
   }
-  if (exit) process.exit()
+  if (!exit) return
+  await flushSpans(Math.max(0, deadline - performance.now()))
+  process.exit()
 }
 
 /** What was stored is safe, so the process ends all the same; its code says that something was wrong. */

@@ -12,10 +12,10 @@ use crate::config::{Destination, OrderBy, Settings};
 use crate::error::{OutboxError, code};
 use crate::hl7::check::{CheckOptions, Severity, check_read};
 use crate::hl7::{self, Envelope, Message, Source};
-use crate::message::{Body, Expiry, LaneKey, NewMessage, Priority, Tags};
+use crate::message::{Body, Expiry, LaneKey, NewMessage, Priority, TRACEPARENT, Tags};
 use crate::status::MessageView;
 
-/// Most labels of a message.
+/// Most labels of a message, [`TRACEPARENT`] not counted.
 pub const TAGS_MAX: usize = 8;
 /// Longest key of a label, in characters.
 pub const TAG_KEY_MAX: usize = 32;
@@ -175,8 +175,9 @@ fn expiry(given: Option<Option<u64>>) -> Expiry {
 }
 
 fn check_tags(tags: &Tags) -> Result<(), OutboxError> {
-    if tags.len() > TAGS_MAX {
-        return Err(option(&format!("`tags` has {} entries; at most {TAGS_MAX} fit", tags.len())));
+    let count = tags.len() - usize::from(tags.contains_key(TRACEPARENT));
+    if count > TAGS_MAX {
+        return Err(option(&format!("`tags` has {count} entries; at most {TAGS_MAX} fit")));
     }
     for (n, (key, value)) in tags.iter().enumerate() {
         if key.is_empty() || key.chars().count() > TAG_KEY_MAX {

@@ -162,6 +162,10 @@ pub enum Expiry {
 /// Searchable labels of a message, such as a school's or a visit's number.
 pub type Tags = BTreeMap<String, String>;
 
+/// The key among the labels that holds the trace in which a message was stored, as W3C Trace Context writes it. It lives and goes
+/// with the other labels, is not searchable, and does not count among them.
+pub const TRACEPARENT: &str = "traceparent";
+
 /// A message that was read and checked, ready to be stored.
 #[derive(Clone, Debug)]
 pub struct NewMessage {

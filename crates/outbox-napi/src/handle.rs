@@ -47,6 +47,16 @@ pub(crate) struct Handle {
     ended: watch::Sender<bool>,
 }
 
+/// What an environment hears from the first moment on.
+pub(crate) struct Ears {
+    /// The log.
+    pub(crate) log: Option<Arc<Port>>,
+    /// Attempts that end; the first may do so as soon as the file is open.
+    pub(crate) attempts: Option<Arc<Port>>,
+    /// Rung while the outbox is open when an alert is due.
+    pub(crate) alerts: Option<Arc<Port>>,
+}
+
 /// Where the configuration comes from.
 pub(crate) struct Source {
     /// The configuration as JSON; absent: the file named by the environment, or the environment alone.
@@ -84,8 +94,8 @@ fn from_file(environment: &Environment, working_directory: &std::path::Path) -> 
 }
 
 impl Handle {
-    /// Begins to open; answers at once. `hears_alerts` is rung while the outbox is open.
-    pub(crate) fn open(source: Source, hears_log: Option<Arc<Port>>, hears_alerts: Option<Arc<Port>>) -> Arc<Self> {
+    /// Begins to open; answers at once.
+    pub(crate) fn open(source: Source, ears: Ears) -> Arc<Self> {
         let handle = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State::Opening(Vec::new())),
@@ -96,10 +106,11 @@ impl Handle {
             waiting: Mutex::default(),
             ended: watch::channel(false).0,
         });
-        if let Some(port) = hears_log {
+        if let Some(port) = ears.log {
             log::hear(handle.id, port);
         }
         let opening = Arc::clone(&handle);
+        let follower = ears.attempts.map(|port| (handle.id, port));
         let started = std::thread::Builder::new().name(String::from("hl7-open")).spawn(move || {
             // First, so that calls do not wait for ever on a disk that never answers.
             opening.watch_overdue();
@@ -108,11 +119,11 @@ impl Handle {
                 outbox_core::fault!("open-thread");
                 settings(source).and_then(|settings| {
                     log::begin(&settings.log)?;
-                    registry::open(settings)
+                    registry::open(settings, follower)
                 })
             }));
             let opened = opened.unwrap_or_else(|_| Err(OutboxError::plain(code::ERR_PANIC)));
-            if let (Ok(open), Some(port)) = (&opened, hears_alerts) {
+            if let (Ok(open), Some(port)) = (&opened, ears.alerts) {
                 open.alert_ears.add(opening.id, port);
             }
             opening.opened(opened);
@@ -260,7 +271,7 @@ fn close_in_background(
 ) {
     let started = std::thread::Builder::new().name(String::from("hl7-close")).spawn(move || {
         let drained = registry::close(&open, timeout, || handle.shut());
-        open.listeners.remove(handle.id);
+        open.listeners.forget(handle.id);
         open.alert_ears.remove(handle.id);
         done(drained);
     });

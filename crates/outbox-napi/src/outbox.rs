@@ -13,7 +13,7 @@ use outbox_core::metrics::Scope;
 use outbox_core::store::Done;
 
 use crate::convert::{self, FlatOptions};
-use crate::handle::{Handle, Source};
+use crate::handle::{Ears, Handle, Source};
 use crate::log;
 use crate::port::{self, ErrorArguments, EventArguments, Ticket};
 use crate::registry::Open;
@@ -74,15 +74,16 @@ impl NativeOutbox {
         working_directory: String,
         hears_log: Option<bool>,
         hears_alerts: Option<bool>,
+        follows_attempts: Option<bool>,
     ) -> Result<Self> {
         let source = Source {
             json: config_json,
             environment: convert::environment(&environment_json),
             working_directory: PathBuf::from(working_directory),
         };
-        let port_if = |hears: Option<bool>| hears.filter(|hears| *hears).map(|_| port::port(env)).transpose();
-        let (hears_log, hears_alerts) = (port_if(hears_log)?, port_if(hears_alerts)?);
-        Ok(Self { handle: Handle::open(source, hears_log, hears_alerts), readings: Arc::default() })
+        let heard = |is: Option<bool>| is.unwrap_or(false).then(|| port::port(env)).transpose();
+        let ears = Ears { log: heard(hears_log)?, attempts: heard(follows_attempts)?, alerts: heard(hears_alerts)? };
+        Ok(Self { handle: Handle::open(source, ears), readings: Arc::default() })
     }
 
     /// Names this outbox in events.
@@ -408,6 +409,18 @@ impl NativeOutbox {
         self.handle.with(move |open| {
             if let Ok(open) = open {
                 if on { open.listeners.add(id, port) } else { open.listeners.remove(id) }
+            }
+        });
+        Ok(())
+    }
+
+    /// Begins to hear of attempts that end. Of the environments of a process that do, one is told.
+    #[napi(catch_unwind)]
+    pub fn follow_attempts(&self, env: &Env) -> Result<()> {
+        let (port, id) = (port::port(env)?, self.handle.id);
+        self.handle.with(move |open| {
+            if let Ok(open) = open {
+                open.listeners.follow(id, port);
             }
         });
         Ok(())

@@ -15,6 +15,7 @@ use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
 
 use crate::events::{AlertEars, Listeners};
+use crate::port::Port;
 use crate::runtime::runtime;
 
 /// An open outbox and how many handles share it.
@@ -33,8 +34,9 @@ pub(crate) struct Open {
 // Held while a file is opened or closed, by threads made for that; never by a JS thread.
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Entry>>> = LazyLock::new(Mutex::default);
 
-/// Opens the file, or shares it with who has it open with the same settings. Blocks.
-pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
+/// Opens the file, or shares it with who has it open with the same settings. `follower`, a handle and its environment, hears of
+/// attempts. Blocks.
+pub(crate) fn open(settings: Settings, follower: Option<(u32, Arc<Port>)>) -> Result<Arc<Open>, OutboxError> {
     outbox_core::fault!("registry-open", outbox_core::faults::refused);
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(entry) = all.get_mut(&key(&settings.path)) {
@@ -45,11 +47,17 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
             ));
         }
         entry.handles += 1;
+        if let Some((handle, port)) = follower {
+            entry.open.listeners.follow(handle, port);
+        }
         return Ok(Arc::clone(&entry.open));
     }
     let (path, clock) = (settings.path.clone(), Arc::new(SystemClock));
     let listeners = Arc::new(Listeners::default());
     let alert_ears = Arc::new(AlertEars::default());
+    if let Some((handle, port)) = follower {
+        listeners.follow(handle, port);
+    }
     let options = StoreOptions {
         clock: Arc::clone(&clock) as _,
         observer: Some(Arc::clone(&listeners) as _),

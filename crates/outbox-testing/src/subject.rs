@@ -6,7 +6,7 @@ use std::time::Duration;
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
-use outbox_core::event::{Observer, StatusChange};
+use outbox_core::event::{AttemptEnded, Observer, StatusChange};
 use outbox_core::message::{MessageId, NewMessage};
 use outbox_core::retry::{Next, Reason};
 use outbox_core::state::State;
@@ -37,12 +37,17 @@ pub type Make<'a> = &'a dyn Fn(&Ingredients) -> Arc<dyn Store>;
 
 /// An observer that remembers.
 #[derive(Default)]
-pub struct Ear(Mutex<Vec<StatusChange>>);
+pub struct Ear(Mutex<Vec<StatusChange>>, Mutex<Vec<AttemptEnded>>);
 
 impl Ear {
     /// Everything heard so far.
     pub fn heard(&self) -> Vec<StatusChange> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every attempt that was told so far.
+    pub fn attempts(&self) -> Vec<AttemptEnded> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -53,6 +58,14 @@ impl Observer for Ear {
 
     fn hear(&self, changes: Vec<StatusChange>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
+    }
+
+    fn follows_attempts(&self) -> bool {
+        true
+    }
+
+    fn attempts_ended(&self, ended: Vec<AttemptEnded>) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
     }
 }
 

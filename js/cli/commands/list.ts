@@ -6,7 +6,7 @@ import { choosing, filterOf } from '../filter.js'
 import type { Message } from '../../facade/index.js'
 import { withOutbox } from '../open.js'
 import { clean, out, words } from '../output.js'
-import { statusColour } from '../message.js'
+import { labels, statusColour } from '../message.js'
 import { EXIT, UsageError } from '../usage.js'
 import { whole } from '../values.js'
 
@@ -22,7 +22,7 @@ const COLUMNS: Column<Message>[] = [
   { title: 'TRIES', value: ({ tries }) => String(tries), goes: 6 },
   { title: 'MSH-10', value: ({ controlId }) => clean(controlId), goes: 3 },
   { title: 'DESTINATION', value: ({ destination }) => clean(destination), goes: 5 },
-  { title: 'TAGS', value: ({ tags }) => clean(Object.entries(tags).map(([key, value]) => `${key}=${value}`).join(' ')), goes: 7 },
+  { title: 'TAGS', value: ({ tags }) => clean(labels(tags).join(' ')), goes: 7 },
 ]
 
 /** What somebody would ask about it, in a word. */

@@ -1,6 +1,7 @@
 /** `tail`: what happens to messages, as it happens, of all processes. */
 import { Hl7OutboxError, type StatusChange } from '../../facade/index.js'
 import { command, ends, examples } from '../command.js'
+import { labels } from '../message.js'
 import { withOutbox } from '../open.js'
 import { clean, out, outJson } from '../output.js'
 import { end } from '../signals.js'
@@ -51,8 +52,7 @@ export const tail = examples(
 )
 
 function line({ at, id, from, to, destination, failure, tags }: StatusChange): string {
-  const labels = Object.entries(tags).map(([key, value]) => `${key}=${value}`)
-  const rest = [destination, failure?.code ?? '', ...labels].filter((part) => part !== '').map(clean).join(' ')
+  const rest = [destination, failure?.code ?? '', ...labels(tags)].filter((part) => part !== '').map(clean).join(' ')
   return `${at} ${id} ${from ?? 'new'} → ${to} ${rest}\n`
 }
 

@@ -1,5 +1,5 @@
 /** `worker`: a process that only delivers, beside applications that only enqueue. */
-import { startOutbox, stopOutbox } from '../../facade/index.js'
+import { flushSpans, startOutbox, stopOutbox } from '../../facade/index.js'
 import { command, ends, examples, Option } from '../command.js'
 import { configuration } from '../open.js'
 import { words } from '../output.js'
@@ -9,6 +9,8 @@ import { whole } from '../values.js'
 
 /** A little more than the longest attempt, so that a stop cuts none. */
 const STOP_TIMEOUT_MS = 125_000
+/** How long the last spans may take on their way. */
+const FLUSH_MS_MAX = 2_000
 
 export const worker = examples(
   command('worker')
@@ -31,6 +33,7 @@ export const worker = examples(
         const why = await asked
         words(`worker: ${why}; waiting for attempts in flight`)
         const { drained } = await stopOutbox({ timeoutMs: options.stopTimeoutMs })
+        await flushSpans(FLUSH_MS_MAX)
         words(drained ? 'worker: ended' : 'worker: ended with attempts in flight; they are sent again, marked')
         return EXIT.ok
       }),

@@ -185,31 +185,37 @@ pub(crate) fn content(connection: &Connection, digests: &Digests, id: MessageId)
     }
 }
 
+/// The columns of an attempt, as [`attempt`] reads them.
+pub(crate) const ATTEMPT: &str =
+    "n, started_at, ended_at, outcome, row, http_status, ack_code, err_codes, code, bytes_sent, counted, manual";
+
+pub(crate) fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptView> {
+    let (outcome, err_codes): (Option<String>, Option<String>) = (row.get(3)?, row.get(7)?);
+    let bytes_sent: Option<i64> = row.get(9)?;
+    Ok(AttemptView {
+        n: row.get(0)?,
+        started_at: Timestamp(row.get(1)?),
+        ended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+        outcome: outcome.and_then(|word| word.parse().ok()),
+        row: row.get(4)?,
+        http_status: row.get(5)?,
+        ack_code: row.get(6)?,
+        err_codes: err_codes.and_then(|json| serde_json::from_str(&json).ok()),
+        code: row.get(8)?,
+        bytes_sent: bytes_sent.and_then(|bytes| u64::try_from(bytes).ok()),
+        counted: row.get(10)?,
+        manual: row.get(11)?,
+    })
+}
+
 /// Its attempts, oldest first.
 pub(crate) fn attempts(connection: &Connection, id: MessageId) -> Result<Vec<AttemptView>, Failure> {
     outbox_core::fault!("read-attempts", Failure::planted);
-    let mut statement = connection.prepare_cached(
-        "SELECT n, started_at, ended_at, outcome, row, http_status, ack_code, err_codes, code, bytes_sent, counted, manual
-         FROM attempt WHERE seq = (SELECT seq FROM message WHERE seq = ?1 AND id = ?2) ORDER BY n",
-    )?;
-    let rows = statement.query_map(params![id.seq(), id.as_bytes()], |row| {
-        let (outcome, err_codes): (Option<String>, Option<String>) = (row.get(3)?, row.get(7)?);
-        let bytes_sent: Option<i64> = row.get(9)?;
-        Ok(AttemptView {
-            n: row.get(0)?,
-            started_at: Timestamp(row.get(1)?),
-            ended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp),
-            outcome: outcome.and_then(|word| word.parse().ok()),
-            row: row.get(4)?,
-            http_status: row.get(5)?,
-            ack_code: row.get(6)?,
-            err_codes: err_codes.and_then(|json| serde_json::from_str(&json).ok()),
-            code: row.get(8)?,
-            bytes_sent: bytes_sent.and_then(|bytes| u64::try_from(bytes).ok()),
-            counted: row.get(10)?,
-            manual: row.get(11)?,
-        })
-    })?;
+    let sql = format!(
+        "SELECT {ATTEMPT} FROM attempt WHERE seq = (SELECT seq FROM message WHERE seq = ?1 AND id = ?2) ORDER BY n"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![id.seq(), id.as_bytes()], attempt)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -26,7 +26,7 @@ use crate::home::Home;
 pub(crate) use self::alerts::{alert_callback, alert_view, undelivered};
 pub(crate) use self::changes::{changes, consumer, latest_cursor};
 pub(crate) use self::laid_out::laid_out;
-pub(crate) use self::message::{answer, attempts, content, is_overtaken, list, message};
+pub(crate) use self::message::{ATTEMPT, answer, attempt, attempts, content, is_overtaken, list, message};
 pub(crate) use self::refusals::{key as part_of, refusals};
 pub(crate) use self::stats::{configuration, destinations, patches, stats};
 

@@ -10,7 +10,7 @@ use outbox_core::status::Failure as MessageFailure;
 use outbox_core::store::Completion;
 use rusqlite::{OptionalExtension, params};
 
-use super::standing::{Standing, cancel, fail};
+use super::standing::{Standing, cancel, fail, tell_end};
 use super::unit::Unit;
 use super::{alert, lane};
 use crate::error::Failure;
@@ -28,6 +28,7 @@ pub(crate) fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: 
         return Ok(());
     };
     end_attempt(unit, completion)?;
+    tell_end(unit, destination, &standing, completion.attempt)?;
     outbox_core::fault!("complete-row-written", Failure::planted);
     let record = &completion.record;
     let attempts = standing.attempts + u32::from(record.counted);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use outbox_core::clock::Timestamp;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::hl7::AckCondition;
-use outbox_core::message::{Expiry, MessageId, NewMessage};
+use outbox_core::message::{Expiry, MessageId, NewMessage, TRACEPARENT};
 use outbox_core::state::State;
 use outbox_core::store::{Admitted, LaneHash};
 use rusqlite::{OptionalExtension, params};
@@ -89,7 +89,8 @@ pub(crate) fn admit(unit: &mut Unit<'_>, ready: &Ready, entry: Entry<'_>) -> Res
     unit.connection
         .prepare_cached("INSERT INTO body (seq, content) VALUES (?1, ?2)")?
         .execute(params![seq, message.body.reveal().as_ref()])?;
-    for (key, value) in &message.tags {
+    // Nobody looks for a message by the whole of its trace; its random values would cost the index a page each.
+    for (key, value) in message.tags.iter().filter(|(key, _)| *key != TRACEPARENT) {
         unit.connection
             .prepare_cached("INSERT INTO tag (key, value, seq) VALUES (?1, ?2, ?3)")?
             .execute(params![key, value, seq])?;

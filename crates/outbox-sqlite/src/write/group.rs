@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, TryRecvError, select};
 use outbox_core::clock::Clock;
 use outbox_core::error::{OutboxError, code};
-use outbox_core::event::{Observer, StatusChange};
+use outbox_core::event::Observer;
 use rusqlite::Connection;
 
-use super::unit::{Unit, caught};
+use super::unit::{News, Observed, Unit, caught};
 use super::{Failed, Limits, Operation, Order};
 use crate::error::Failure;
 use crate::file::{OpenFile, Room};
@@ -106,7 +106,7 @@ impl Writer {
         let committed = self.transaction(file, no_room, &mut group, &mut applied);
         self.room.settled(committed.as_ref().ok().and_then(|(_, has_reserve, _)| *has_reserve));
         match committed {
-            Ok((changes, _, took)) => {
+            Ok((news, _, took)) => {
                 if let (Some(observer), Some(took)) = (&self.observer, took) {
                     observer.committed(took);
                 }
@@ -117,7 +117,7 @@ impl Writer {
                     let _ = file.connection.execute_batch("COMMIT");
                 });
                 outbox_core::fault!("commit-told");
-                self.tell(changes);
+                self.tell(news);
                 rest
             }
             Err(failure) => {
@@ -152,7 +152,11 @@ impl Writer {
     }
 
     fn unit<'a>(&self, file: &'a OpenFile, no_room: Option<&'static str>) -> Unit<'a> {
-        let observed = self.observer.as_ref().is_some_and(|observer| observer.listens());
+        let ears = self.observer.as_deref();
+        let observed = Observed {
+            changes: ears.is_some_and(Observer::listens),
+            attempts: ears.is_some_and(Observer::follows_attempts),
+        };
         Unit::new(&file.connection, self.clock.now(), &file.digests, observed, self.limits.pending, no_room)
     }
 
@@ -229,10 +233,17 @@ impl Writer {
         finish(group, &Err(OutboxError::new(code::ERR_STORE_FAILED, words)));
     }
 
-    fn tell(&self, changes: Vec<StatusChange>) {
-        if let Some(observer) = self.observer.as_ref().filter(|_| !changes.is_empty())
-            && std::panic::catch_unwind(AssertUnwindSafe(|| observer.hear(changes))).is_err()
-        {
+    fn tell(&self, News { changes, attempts }: News) {
+        let Some(observer) = self.observer.as_ref() else { return };
+        let told = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            if !changes.is_empty() {
+                observer.hear(changes);
+            }
+            if !attempts.is_empty() {
+                observer.attempts_ended(attempts);
+            }
+        }));
+        if told.is_err() {
             tracing::error!("a panic in who hears of changes; the commit stands");
         }
     }
@@ -265,14 +276,14 @@ fn attempt(
             break;
         }
     }
-    let changes = unit.close().inspect_err(|_| roll_back(&file.connection))?;
+    let news = unit.close().inspect_err(|_| roll_back(&file.connection))?;
     let wrote = file.connection.total_changes() != changes_before;
     let committing = Instant::now();
     if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
         return Err(failure);
     }
-    Ok(Some((changes, has_reserve, wrote.then(|| committing.elapsed()))))
+    Ok(Some((news, has_reserve, wrote.then(|| committing.elapsed()))))
 }
 
 fn commit(connection: &Connection) -> Result<(), Failure> {
@@ -291,8 +302,8 @@ fn roll_back(connection: &Connection) {
     }
 }
 
-/// The changes of a commit, whether the file has its reserve after it, and how long it took if it wrote something.
-type Committed = (Vec<StatusChange>, Option<bool>, Option<Duration>);
+/// What is told of a commit, whether the file has its reserve after it, and how long it took if it wrote something.
+type Committed = (News, Option<bool>, Option<Duration>);
 
 fn finish(group: Vec<Box<dyn Operation>>, committed: &Result<(), OutboxError>) {
     for operation in group {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use super::lane;
-use super::standing::{Standing, cancel};
+use super::standing::{Standing, cancel, tell_end};
 use super::turn::enter;
 use super::unit::Unit;
 use crate::error::Failure;
@@ -30,6 +30,7 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
                  WHERE seq = ?1 AND n = ?2",
             )?
             .execute(params![seq, tries, now])?;
+        tell_end(unit, destination, standing, *tries)?;
         unit.connection
             .prepare_cached(
                 "UPDATE message SET attempts = attempts + 1, indeterminates = indeterminates + 1, due_at = ?2, delay_ms = 0,

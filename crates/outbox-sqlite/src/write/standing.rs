@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use outbox_core::message::{MessageId, Tags};
+use outbox_core::event::AttemptEnded;
+use outbox_core::message::{MessageId, TRACEPARENT, Tags};
 use outbox_core::state::State;
 use outbox_core::status::Failure as MessageFailure;
 use outbox_core::store::LaneHash;
@@ -10,6 +11,7 @@ use rusqlite::{Row, params};
 
 use super::unit::{Move, Unit};
 use crate::error::Failure;
+use crate::read::{ATTEMPT, attempt};
 
 /// What is needed of a message to move it.
 pub(crate) struct Standing {
@@ -64,6 +66,22 @@ impl Standing {
             tags: &self.tags,
         }
     }
+}
+
+/// Tells who follows attempts of one that has ended, as it stands in the file now.
+pub(crate) fn tell_end(unit: &mut Unit<'_>, destination: &str, standing: &Standing, n: u32) -> Result<(), Failure> {
+    if !unit.observed.attempts {
+        return Ok(());
+    }
+    let sql = format!("SELECT {ATTEMPT} FROM attempt WHERE seq = ?1 AND n = ?2");
+    let ended = unit.connection.prepare_cached(&sql)?.query_row(params![standing.seq, n], attempt)?;
+    unit.ended(AttemptEnded {
+        id: standing.id,
+        destination: destination.to_owned(),
+        traceparent: standing.tags.get(TRACEPARENT).cloned(),
+        attempt: ended,
+    });
+    Ok(())
 }
 
 /// Makes a dead letter. With `barrier` its lane waits for a person.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use outbox_core::clock::Timestamp;
 use outbox_core::error::{OutboxError, code};
-use outbox_core::event::StatusChange;
+use outbox_core::event::{AttemptEnded, StatusChange};
 use outbox_core::message::{MessageId, Tags};
 use outbox_core::state::State;
 use outbox_core::status::Failure as MessageFailure;
@@ -19,8 +19,23 @@ use crate::error::Failure;
 /// Stored messages that need not be in the tally yet.
 const UNTALLIED_MAX: i64 = 500;
 
+/// What anybody hears of.
+#[derive(Clone, Copy)]
+pub(crate) struct Observed {
+    /// Changes of state.
+    pub(crate) changes: bool,
+    /// Attempts that ended.
+    pub(crate) attempts: bool,
+}
+
+/// What the observer is told of a commit, after it.
+#[derive(Default)]
+pub(crate) struct News {
+    pub(crate) changes: Vec<StatusChange>,
+    pub(crate) attempts: Vec<AttemptEnded>,
+}
+
 /// What an operation may use.
-#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Unit<'a> {
     /// Inside the transaction.
     pub(crate) connection: &'a Connection,
@@ -28,8 +43,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) now: Timestamp,
     /// The keys of the file.
     pub(crate) digests: &'a Digests,
-    /// Whether anybody hears of changes.
-    pub(crate) observed: bool,
+    /// What anybody hears of.
+    pub(crate) observed: Observed,
     /// Most messages PENDING or HELD.
     pub(crate) pending_max: u64,
     /// Why new messages are refused, if they are: room is kept for what happens to stored ones.
@@ -46,10 +61,10 @@ pub(crate) struct Unit<'a> {
     latest_change: Option<i64>,
     /// By how much the tally of a state changes; written once, before the commit.
     tally: BTreeMap<(Arc<str>, &'static str), i64>,
-    changes: Vec<StatusChange>,
+    news: News,
     /// The present operation's part of both, dropped when it is refused.
     undo: Vec<(Arc<str>, &'static str, i64)>,
-    changes_kept: usize,
+    news_kept: (usize, usize),
     /// Both numbers as they were before the present operation: cursors are made of them, and one that names what was taken
     /// back would hide what comes under that number later.
     numbers_kept: (Option<i64>, Option<i64>),
@@ -79,7 +94,7 @@ impl<'a> Unit<'a> {
         connection: &'a Connection,
         now: Timestamp,
         digests: &'a Digests,
-        observed: bool,
+        observed: Observed,
         pending_max: u64,
         no_room: Option<&'static str>,
     ) -> Self {
@@ -96,9 +111,9 @@ impl<'a> Unit<'a> {
             has_moved: false,
             latest_change: None,
             tally: BTreeMap::new(),
-            changes: Vec::new(),
+            news: News::default(),
             undo: Vec::new(),
-            changes_kept: 0,
+            news_kept: (0, 0),
             numbers_kept: (None, None),
             careful: false,
             untidy: false,
@@ -114,7 +129,7 @@ impl<'a> Unit<'a> {
     /// for the whole group to be run again with them.
     pub(super) fn guarded<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, OutboxError> {
         self.undo.clear();
-        self.changes_kept = self.changes.len();
+        self.news_kept = (self.news.changes.len(), self.news.attempts.len());
         self.numbers_kept = (self.newest, self.latest_change);
         let written = self.connection.total_changes();
         let begun = if self.careful { self.savepoint("SAVEPOINT operation") } else { Ok(()) };
@@ -161,7 +176,8 @@ impl<'a> Unit<'a> {
 
     /// Takes the present operation's part of the books back.
     fn forget(&mut self) {
-        self.changes.truncate(self.changes_kept);
+        self.news.changes.truncate(self.news_kept.0);
+        self.news.attempts.truncate(self.news_kept.1);
         (self.newest, self.latest_change) = self.numbers_kept;
         for (destination, state, by) in std::mem::take(&mut self.undo) {
             self.count(&destination, state, -by);
@@ -275,9 +291,9 @@ impl<'a> Unit<'a> {
             self.has_moved = true;
         }
         self.count(made.destination, made.to.as_str(), 1);
-        if self.observed {
+        if self.observed.changes {
             let cursor = Cursor { change: self.latest_change()?, seq: newest };
-            self.changes.push(StatusChange {
+            self.news.changes.push(StatusChange {
                 cursor: cursor.to_string(),
                 at: self.now,
                 id: made.id,
@@ -293,21 +309,26 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    /// An attempt ended.
+    pub(crate) fn ended(&mut self, attempt: AttemptEnded) {
+        self.news.attempts.push(attempt);
+    }
+
     /// A message of that state left the counts: its row is a tombstone now.
     pub(crate) fn buried(&mut self, destination: &Arc<str>, state: State) {
         self.count(destination, state.as_str(), -1);
         self.has_moved = true;
     }
 
-    /// Writes the tally, if it is time; what is left is the commit. Answers the changes for the observer.
-    pub(crate) fn close(mut self) -> Result<Vec<StatusChange>, Failure> {
+    /// Writes the tally, if it is time; what is left is the commit. Answers what the observer is told.
+    pub(crate) fn close(mut self) -> Result<News, Failure> {
         if self.newest.is_none() && !self.has_moved {
-            return Ok(self.changes);
+            return Ok(self.news);
         }
         let (before, until) = (self.newest_before()?, self.tallied()?);
         let newest = self.newest()?;
         if !self.has_moved && newest - until < UNTALLIED_MAX {
-            return Ok(self.changes);
+            return Ok(self.news);
         }
         // What was stored before this group and is not in the tally yet has not moved until now.
         let mut stored = self.connection.prepare_cached(
@@ -335,7 +356,7 @@ impl<'a> Unit<'a> {
             }
         }
         write.execute(params!["", "", newest - until])?;
-        Ok(self.changes)
+        Ok(self.news)
     }
 }
 

@@ -62,6 +62,7 @@ macro_rules! conformance {
             reading: every_filter_finds_what_it_names;
             reading: figures_count_what_is_there;
             reading: changes_are_heard_in_commit_order;
+            reading: every_attempt_that_ends_is_told_once_with_its_trace;
             reading: a_change_counts_the_attempt_that_led_to_it;
             reading: a_cursor_never_names_what_was_taken_back;
             refusals: dead_letters_are_grouped_by_what_they_failed_of_and_counted_by_the_day;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use outbox_core::acknowledgement::Outcome;
 use outbox_core::clock::Clock;
 use outbox_core::error::code;
-use outbox_core::event::StatusChange;
-use outbox_core::message::NewMessage;
+use outbox_core::event::{AttemptEnded, StatusChange};
+use outbox_core::message::{NewMessage, TRACEPARENT};
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter, OneOrMany};
 use outbox_core::store::{Command, wait};
@@ -145,6 +145,43 @@ pub fn changes_are_heard_in_commit_order(make: Make<'_>) {
     assert_eq!(wait(|done| subject.store.latest_cursor(done)).unwrap(), feed[5].0);
     let wrong = wait(|done| subject.store.changes(Some(String::from("x")), 1, done));
     assert_eq!(wrong.unwrap_err().code, code::ERR_CURSOR);
+}
+
+pub fn every_attempt_that_ends_is_told_once_with_its_trace(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let tags = [(String::from(TRACEPARENT), trace.to_owned()), (String::from("visitId"), String::from("7"))];
+    let traced = subject.enqueue(NewMessage { tags: tags.into(), ..message(1, None) });
+    let plain = subject.enqueue(message(2, None));
+    let claimed = subject.claim(2);
+    let late = claimed[1].clone();
+    subject.complete(vec![rejected(&claimed[0])]);
+    // Its dispatcher died, as it seems; what it says afterwards is not told.
+    subject.recover();
+    subject.complete(vec![accepted(&late)]);
+    subject.complete(vec![accepted(&subject.claim_one())]);
+    subject.enqueue(message(3, None));
+    subject.enqueue(message(4, None));
+    let told = subject.with.ear.attempts();
+    let line = |ended: &AttemptEnded| (ended.id, ended.attempt.n, ended.attempt.row.clone(), ended.traceparent.clone());
+    let rows: Vec<_> = told.iter().map(line).collect();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert_eq!((rows[0].0, rows[0].1, rows[0].3.as_deref()), (traced, 1, Some(trace)));
+    assert_eq!((rows[1].0, rows[1].1, rows[1].2.as_deref(), &rows[1].3), (plain, 1, Some("taken-over"), &None));
+    assert_eq!((rows[2].0, rows[2].1), (plain, 2));
+    for ended in &told {
+        let stored = wait(|done| subject.store.attempts(ended.id, done)).unwrap();
+        let stored = stored.iter().find(|attempt| attempt.n == ended.attempt.n).unwrap();
+        assert_eq!(format!("{stored:?}"), format!("{:?}", ended.attempt), "as it stands in the file");
+    }
+    // With the labels, and not among those that are looked for.
+    assert_eq!(subject.message(traced).tags.get(TRACEPARENT).map(String::as_str), Some(trace));
+    let by_trace = MessageFilter {
+        tags: Some([(String::from(TRACEPARENT), trace.to_owned())].into()),
+        ..MessageFilter::default()
+    };
+    let found = wait(|done| subject.store.stats(by_trace, done)).unwrap();
+    assert_eq!(found.by_status[&State::Failed], 0);
 }
 
 pub fn a_change_counts_the_attempt_that_led_to_it(make: Make<'_>) {
