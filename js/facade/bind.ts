@@ -31,6 +31,15 @@ function errorOf(code: string, message: string, hint: string | undefined, detail
 /** What the native side says when there are lines to be taken. */
 const LOG_CALL = '"log"'
 
+/** Calls a listener. One's fault is not another's; and it must not unwind into the native call, nor end the process. */
+export function unharmed(listener: () => void): void {
+  try {
+    listener()
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
+  }
+}
+
 function onEvent(outbox: number, changes: string): void {
   if (changes === LOG_CALL) {
     takeLog(outbox)
@@ -40,12 +49,9 @@ function onEvent(outbox: number, changes: string): void {
   if (heard === undefined) return
   for (const change of JSON.parse(changes) as never[]) {
     for (const listener of heard) {
-      try {
+      unharmed(() => {
         listener(change)
-      } catch (error) {
-        // One listener's fault is not another's; and it must not unwind into the native call.
-        process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
-      }
+      })
     }
   }
 }
@@ -57,11 +63,9 @@ function takeLog(outbox: number): void {
   const { lines, dropped } = JSON.parse(native().takeLog(outbox)) as { lines: Record<string, unknown>[]; dropped: number }
   if (dropped > 0) lines.push({ timestamp: new Date().toISOString(), level: 'WARN', message: 'log lines were dropped: onLog did not keep up', dropped })
   for (const line of lines) {
-    try {
+    unharmed(() => {
       listener(line)
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
-    }
+    })
   }
 }
 

@@ -12,7 +12,7 @@ use outbox_core::clock::SystemClock;
 use outbox_core::config::Settings;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::outbox::{Outbox, OutboxParts};
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 
 use crate::events::Listeners;
 use crate::runtime::runtime;
@@ -53,6 +53,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Open>, OutboxError> {
         observer: Some(Arc::clone(&listeners) as _),
         pending_max: settings.limits.pending_messages,
         wal_max: settings.limits.wal_bytes,
+        parts: Parts::default(),
     };
     let store = Arc::new(SqliteStore::open(&path, options)?);
     let outbox = Outbox::start(OutboxParts {

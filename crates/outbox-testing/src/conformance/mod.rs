@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod commands;
 pub mod delivery;
+pub mod parts;
 pub mod reading;
 pub mod retention;
 
@@ -55,6 +56,15 @@ macro_rules! conformance {
             commands: a_command_by_filter_changes_exactly_what_matches;
             commands: a_bulk_command_counts_exactly_and_lists_a_thousand;
             commands: a_command_without_an_actor_is_refused;
+            parts: a_command_on_many_messages_goes_in_parts_and_counts_exactly;
+            parts: what_is_stored_at_a_seam_is_not_meant;
+            parts: a_correction_comes_back_in_its_place_and_not_at_its_number;
+            parts: what_leaves_a_lane_leaves_from_its_end;
+            parts: a_command_that_is_ended_at_a_seam_says_how_far_it_came;
+            parts: a_close_in_the_middle_says_how_far_the_command_came;
+            parts: of_two_commands_on_many_messages_the_second_finds_what_the_first_left;
+            parts: a_small_command_does_not_wait_for_a_large_one;
+            parts: a_count_is_what_a_list_finds;
             reading: attempts_and_answers_are_kept;
             reading: pages_by_key_neither_repeat_nor_lose_while_messages_arrive;
             reading: every_filter_finds_what_it_names;
