@@ -204,8 +204,8 @@ impl OutboxError {
     pub fn after(mut self, count: u64) -> Self {
         self.count = Some(count);
         self.message = format!(
-            "{} The command was cut short: {count} messages are changed and on disk. Repeat it to go on with the others.",
-            self.message
+            "{}. The command was cut short: {count} messages are changed and on disk. Repeat it to go on with the others.",
+            self.message.trim_end_matches('.')
         );
         self
     }

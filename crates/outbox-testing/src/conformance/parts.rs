@@ -1,7 +1,7 @@
 //! Commands on many messages, a part a commit.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -36,6 +36,10 @@ fn give(store: &Arc<dyn Store>, command: Command, course: &Arc<Course>) -> Recei
     told
 }
 
+fn fill(subject: &Subject, number: u32, patient: Option<&str>) -> Vec<MessageId> {
+    (0..number).map(|n| subject.enqueue(message(n, patient))).collect()
+}
+
 fn in_state(subject: &Subject, state: State) -> Vec<MessageId> {
     let filter = MessageFilter { status: Some(OneOrMany::One(state)), ..MessageFilter::default() };
     let request = ListRequest { filter, limit: Some(1_000), oldest_first: true, ..ListRequest::default() };
@@ -52,12 +56,38 @@ fn at_seam(subject: &Subject, number: u32, act: impl Fn() + Send + Sync + 'stati
     });
 }
 
+/// Whatever may go at that seam is sent and accepted; answers what it was.
+fn send_at_seam(subject: &Subject, number: u32) -> Arc<Mutex<Vec<MessageId>>> {
+    let (store, sent) = (Arc::clone(&subject.store), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&sent);
+    at_seam(subject, number, move || {
+        let claimed = wait(|done| store.turn(turn(Vec::new(), 10), done)).unwrap().claimed;
+        seen.lock().unwrap().extend(claimed.iter().map(|claimed| claimed.id));
+        wait(|done| store.turn(turn(claimed.iter().map(accepted).collect(), 0), done)).unwrap();
+    });
+    sent
+}
+
+/// Stands at that seam until the second is dropped; the first hears when it stands there.
+fn stand_at_seam(subject: &Subject, number: u32) -> (Receiver<()>, Sender<()>) {
+    let (arrived, at) = channel();
+    let (go_on, told_to) = channel::<()>();
+    let told_to = Mutex::new(told_to);
+    at_seam(subject, number, move || {
+        let _ = arrived.send(());
+        let _ = told_to.lock().unwrap().recv();
+    });
+    (at, go_on)
+}
+
 pub fn a_command_on_many_messages_goes_in_parts_and_counts_exactly(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 3);
-    let ids: Vec<_> = (0..10).map(|n| subject.enqueue(message(n, None))).collect();
+    let ids = fill(&subject, 10, None);
     let seams = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&seams);
-    subject.with.ear.stand_at_seams(move || drop(counted.fetch_add(1, Ordering::Relaxed)));
+    subject.with.ear.stand_at_seams(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
     let held = subject.command(hold());
     assert_eq!((held.count, held.unchanged.len()), (10, 0));
     assert_eq!(held.changed, ids.iter().rev().copied().collect::<Vec<_>>(), "each once, from the end of the lanes");
@@ -69,7 +99,7 @@ pub fn a_command_on_many_messages_goes_in_parts_and_counts_exactly(make: Make<'_
 
 pub fn what_is_stored_at_a_seam_is_not_meant(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 2);
-    let ids: Vec<_> = (0..5).map(|n| subject.enqueue(message(n, Some("P1")))).collect();
+    let ids = fill(&subject, 5, Some("P1"));
     let store = Arc::clone(&subject.store);
     at_seam(&subject, 2, move || {
         wait(|done| store.enqueue(Box::new(|| Ok(vec![message(9, Some("P1"))])), done)).unwrap();
@@ -88,14 +118,7 @@ pub fn a_correction_comes_back_in_its_place_and_not_at_its_number(make: Make<'_>
     let correction = subject.replace(first, message(3, Some("P1")));
     subject.complete(vec![rejected(&subject.claim_one())]);
     assert_eq!(in_state(&subject, State::Failed), [second, correction]);
-    // Whatever may go between the two parts is sent and accepted at once.
-    let (store, sent) = (Arc::clone(&subject.store), Arc::new(Mutex::new(Vec::new())));
-    let seen = Arc::clone(&sent);
-    at_seam(&subject, 2, move || {
-        let claimed = wait(|done| store.turn(turn(Vec::new(), 10), done)).unwrap().claimed;
-        seen.lock().unwrap().extend(claimed.iter().map(|claimed| claimed.id));
-        wait(|done| store.turn(turn(claimed.iter().map(accepted).collect(), 0), done)).unwrap();
-    });
+    let sent = send_at_seam(&subject, 2);
     let retried = subject.command(retry_failed());
     assert_eq!((retried.changed, retried.unchanged.len()), (vec![correction, second], 0));
     assert_eq!(*sent.lock().unwrap(), [correction]);
@@ -104,14 +127,8 @@ pub fn a_correction_comes_back_in_its_place_and_not_at_its_number(make: Make<'_>
 
 pub fn what_leaves_a_lane_leaves_from_its_end(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 1);
-    let ids: Vec<_> = (0..4).map(|n| subject.enqueue(message(n, Some("P1")))).collect();
-    let (store, sent) = (Arc::clone(&subject.store), Arc::new(Mutex::new(Vec::new())));
-    let seen = Arc::clone(&sent);
-    at_seam(&subject, 3, move || {
-        let claimed = wait(|done| store.turn(turn(Vec::new(), 10), done)).unwrap().claimed;
-        seen.lock().unwrap().extend(claimed.iter().map(|claimed| claimed.id));
-        wait(|done| store.turn(turn(claimed.iter().map(accepted).collect(), 0), done)).unwrap();
-    });
+    let ids = fill(&subject, 4, Some("P1"));
+    let sent = send_at_seam(&subject, 3);
     let held = subject.command(hold());
     assert_eq!(*sent.lock().unwrap(), [ids[0]], "the first of its lane, and none that comes after one on hold");
     assert_eq!(held.changed, [ids[3], ids[2], ids[1]]);
@@ -121,7 +138,7 @@ pub fn what_leaves_a_lane_leaves_from_its_end(make: Make<'_>) {
 
 pub fn a_command_that_is_ended_at_a_seam_says_how_far_it_came(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 2);
-    (0..9).for_each(|n| drop(subject.enqueue(message(n, None))));
+    fill(&subject, 9, None);
     let course = Arc::new(Course::default());
     let ended = Arc::clone(&course);
     // Before the third part: what was found for it is still changed.
@@ -134,14 +151,8 @@ pub fn a_command_that_is_ended_at_a_seam_says_how_far_it_came(make: Make<'_>) {
 
 pub fn a_close_in_the_middle_says_how_far_the_command_came(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 2);
-    (0..9).for_each(|n| drop(subject.enqueue(message(n, None))));
-    let (arrived, at) = channel();
-    let (go_on, told_to) = channel::<()>();
-    let told_to = Mutex::new(told_to);
-    at_seam(&subject, 2, move || {
-        let _ = arrived.send(());
-        let _ = told_to.lock().unwrap().recv();
-    });
+    fill(&subject, 9, None);
+    let (at, go_on) = stand_at_seam(&subject, 2);
     let answer = give(&subject.store, hold(), &Arc::default());
     at.recv().unwrap();
     let store = Arc::clone(&subject.store);
@@ -159,15 +170,9 @@ pub fn a_close_in_the_middle_says_how_far_the_command_came(make: Make<'_>) {
 
 pub fn of_two_commands_on_many_messages_the_second_finds_what_the_first_left(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 2);
-    (0..9).for_each(|n| drop(subject.enqueue(message(n, None))));
+    fill(&subject, 9, None);
     // Both begin before the first has changed anything.
-    let (arrived, at) = channel();
-    let (go_on, told_to) = channel::<()>();
-    let told_to = Mutex::new(told_to);
-    at_seam(&subject, 0, move || {
-        let _ = arrived.send(());
-        let _ = told_to.lock().unwrap().recv();
-    });
+    let (at, go_on) = stand_at_seam(&subject, 0);
     let first = give(&subject.store, hold(), &Arc::default());
     at.recv().unwrap();
     let filter = MessageFilter::default();
@@ -180,7 +185,7 @@ pub fn of_two_commands_on_many_messages_the_second_finds_what_the_first_left(mak
 
 pub fn a_small_command_does_not_wait_for_a_large_one(make: Make<'_>) {
     let subject = Subject::in_parts(make, 100, 2);
-    let ids: Vec<_> = (0..9).map(|n| subject.enqueue(message(n, None))).collect();
+    let ids = fill(&subject, 9, None);
     let store = Arc::clone(&subject.store);
     let first = ids[0];
     at_seam(&subject, 1, move || {
@@ -195,7 +200,7 @@ pub fn a_small_command_does_not_wait_for_a_large_one(make: Make<'_>) {
 
 pub fn a_count_is_what_a_list_finds(make: Make<'_>) {
     let subject = Subject::new(make, 100);
-    let ids: Vec<_> = (0..7).map(|n| subject.enqueue(message(n, Some("P1")))).collect();
+    let ids = fill(&subject, 7, Some("P1"));
     let mut labelled = message(8, None);
     labelled.tags.insert(String::from("schoolId"), String::from("7"));
     subject.enqueue(labelled);

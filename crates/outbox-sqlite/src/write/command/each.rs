@@ -131,6 +131,20 @@ pub(crate) fn part(
     seqs: &[i64],
     time: Option<Duration>,
 ) -> Result<Part, Failure> {
+    if matches!(command, Command::Purge { .. }) {
+        withdraw::overwriting(unit, |unit| apply(unit, command, meant, seqs, time))
+    } else {
+        apply(unit, command, meant, seqs, time)
+    }
+}
+
+fn apply(
+    unit: &mut Unit<'_>,
+    command: &Command,
+    meant: &Meant,
+    seqs: &[i64],
+    time: Option<Duration>,
+) -> Result<Part, Failure> {
     let until = time.map(|time| Instant::now() + time);
     let mut candidates = candidates(unit, meant, seqs)?.into_iter().peekable();
     let (mut changed, mut after, mut handled) = (Changed::default(), After::default(), 0);

@@ -52,11 +52,7 @@ pub(super) fn purge(unit: &mut Unit<'_>, candidate: &Candidate, after: &mut Afte
         leave(candidate, after);
         last = State::Cancelled;
     }
-    // Whole pages that become free are overwritten too; elsewhere that would cost writes for nothing.
-    unit.connection.pragma_update(None, "secure_delete", true)?;
-    let erased = erase(unit, standing.seq);
-    unit.connection.pragma_update(None, "secure_delete", "FAST")?;
-    erased?;
+    erase(unit, standing.seq)?;
     unit.buried(destination, last);
     Ok(Done::Changed)
 }
@@ -65,6 +61,17 @@ fn leave(candidate: &Candidate, after: &mut After) {
     if candidate.stands_in_lane() {
         after.settle(candidate.standing.lane.as_ref());
     }
+}
+
+/// Lets whole pages that become free be overwritten too, while it erases; elsewhere that would cost writes for nothing.
+pub(super) fn overwriting<T>(
+    unit: &mut Unit<'_>,
+    erase: impl FnOnce(&mut Unit<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    unit.connection.pragma_update(None, "secure_delete", true)?;
+    let erased = erase(unit);
+    unit.connection.pragma_update(None, "secure_delete", "FAST")?;
+    erased
 }
 
 /// What a tombstone has no more. The caller lets whole pages be overwritten.
