@@ -349,6 +349,20 @@ export interface By {
   reason?: string
 }
 
+/** For commands on messages. */
+export interface CommandOptions {
+  /** Ends the command at its next seam with ERR_COMMAND_ENDED; what it has changed stays changed. */
+  signal?: AbortSignal
+  /** Hears about ten times a second how many messages are changed and on disk. */
+  onProgress?: (changed: number) => void
+}
+
+/** `exact: false`: counting would take longer than half a second, and there are at least `count`. */
+export interface Counted {
+  count: number
+  exact: boolean
+}
+
 /** ids are capped at 1,000; count is exact. */
 export interface Changed {
   changed: string[]
@@ -502,6 +516,8 @@ export function getAttempts(id: string): Promise<Attempt[]>
 export function getAnswer(id: string, n: number, by?: By): Promise<Uint8Array | null>
 /** By key, newest first; limit 1 to 1,000, default 50. */
 export function listMessages(filter?: MessageFilter & { cursor?: string; limit?: number; order?: 'newest' | 'oldest' }): Promise<Page<Message>>
+/** How many messages a filter matches, without listing them. */
+export function countMessages(filter?: MessageFilter): Promise<Counted>
 export function getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats>
 export function getHealth(): Promise<Health>
 /**
@@ -515,20 +531,27 @@ export function getMetrics(options?: { scope?: 'all' | 'file' }): Promise<string
  * that is taken is refused (ERR_BACKUP_EXISTS) unless `replace`. docs/command-line.md says how one is put back.
  */
 export function backupOutbox(path: string, options?: { replace?: boolean }): Promise<Backup>
-/** PENDING: due now. FAILED, CANCELLED: pending again, attempts and error reset, old place in the lane. Overtaken ones are left (code OVERTAKEN) unless allowOvertaken. */
-export function retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
+/**
+ * Commands on messages mean those that were stored before the call. Up to 250 of them are changed in one commit; of more, as many at
+ * a time, with other work in between, and the promise resolves when all are on disk. An error in the middle has how many are in
+ * `count`; the same command again goes on. docs/states.md says what holds between the parts.
+ *
+ * PENDING: due now. FAILED, CANCELLED: pending again, attempts and error reset, old place in the lane. Overtaken ones are left (code
+ * OVERTAKEN) unless allowOvertaken.
+ */
+export function retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }, options?: CommandOptions): Promise<Changed>
 /** Withdraws what was not delivered. One in flight is withdrawn unless the receiver accepts it. */
-export function cancelMessages(filter: MessageFilter, by: By): Promise<Changed>
+export function cancelMessages(filter: MessageFilter, by: By, options?: CommandOptions): Promise<Changed>
 /** PENDING becomes HELD, outside its lane, until released. */
-export function holdMessages(filter: MessageFilter, by: By): Promise<Changed>
+export function holdMessages(filter: MessageFilter, by: By, options?: CommandOptions): Promise<Changed>
 /** HELD becomes PENDING, in its old place in the lane. Overtaken ones are left (code OVERTAKEN) unless allowOvertaken. */
-export function releaseMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
+export function releaseMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }, options?: CommandOptions): Promise<Changed>
 /** Sends delivered messages again, byte for byte, marked possibleDuplicate. Overtaken ones are left unless allowOvertaken. */
-export function resendMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed>
+export function resendMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }, options?: CommandOptions): Promise<Changed>
 /** A corrected message (new MSH-10) takes the lane place of a FAILED or HELD one, which becomes CANCELLED. Labels and priority are taken over. */
 export function replaceMessage(id: string, message: string | Uint8Array, by: By): Promise<Enqueued>
 /** Removes content, attempts and answers for good; what was not delivered is cancelled first. Status and control id stay known. */
-export function purgeMessages(filter: MessageFilter, by: By): Promise<Changed>
+export function purgeMessages(filter: MessageFilter, by: By, options?: CommandOptions): Promise<Changed>
 /** The worklist: dead letters by what they failed of, with counts a day, and who sees to them. */
 export function listRefusals(filter?: RefusalFilter): Promise<Refusals>
 /**
@@ -575,6 +598,7 @@ export class Outbox {
   getAttempts: typeof getAttempts
   getAnswer: typeof getAnswer
   listMessages: typeof listMessages
+  countMessages: typeof countMessages
   getStats: typeof getStats
   getHealth: typeof getHealth
   getMetrics: typeof getMetrics
@@ -606,4 +630,6 @@ export class Hl7OutboxError extends Error {
   readonly position?: number
   /** With ERR_CURSOR_EXPIRED: where to go on. */
   readonly cursor?: string
+  /** Of a command on many messages that was cut short: how many are changed and on disk, at least. */
+  readonly count?: number
 }

@@ -14,6 +14,7 @@ exports.getMessageContent = facade.getMessageContent
 exports.getAttempts = facade.getAttempts
 exports.getAnswer = facade.getAnswer
 exports.listMessages = facade.listMessages
+exports.countMessages = facade.countMessages
 exports.getStats = facade.getStats
 exports.getHealth = facade.getHealth
 exports.getMetrics = facade.getMetrics

@@ -11,6 +11,7 @@ export {
   getAttempts,
   getAnswer,
   listMessages,
+  countMessages,
   getStats,
   getHealth,
   backupOutbox,

@@ -29,7 +29,7 @@ async function quiet() {
 }
 
 /** `othersShare` of the answer says how much of the machine was not the round's own: noise, or the receiver of a delivery. */
-export async function round(who, what, options) {
+export async function round(who, what, { roundMsMax = ROUND_MS_MAX, ...options }) {
   mkdirSync(folder, { recursive: true })
   const own = mkdtempSync(join(folder, `${who}-`))
   await quiet()
@@ -37,7 +37,7 @@ export async function round(who, what, options) {
   try {
     const child = promisify(execFile)(process.execPath, ['--expose-gc', program, who, what, JSON.stringify({ folder: own, ...options })], {
       maxBuffer: 64 << 20,
-      timeout: ROUND_MS_MAX,
+      timeout: roundMsMax,
       killSignal: 'SIGKILL',
     })
     const measured = JSON.parse((await child).stdout)

@@ -6,14 +6,17 @@ import { malformed, optionalText, text } from './http.js'
 import { visible } from './message.js'
 import type { Surface } from './surface.js'
 
-/** Each command's method, and the states in which a message can be meant by it. */
+/**
+ * Each command's method, the states in which a message can be meant by it, and where it begins. What leaves a lane leaves from its end, as
+ * in the store: between two slices no message goes that comes after one that is out already.
+ */
 const METHODS = {
-  retry: { method: 'retryMessages', states: ['PENDING', 'FAILED', 'CANCELLED'] },
-  cancel: { method: 'cancelMessages', states: ['PENDING', 'HELD', 'FAILED'] },
-  hold: { method: 'holdMessages', states: ['PENDING'] },
-  release: { method: 'releaseMessages', states: ['HELD'] },
-  resend: { method: 'resendMessages', states: ['SENT', 'ACKNOWLEDGED'] },
-  purge: { method: 'purgeMessages', states: ['PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED'] },
+  retry: { method: 'retryMessages', order: 'oldest', states: ['PENDING', 'FAILED', 'CANCELLED'] },
+  cancel: { method: 'cancelMessages', order: 'newest', states: ['PENDING', 'HELD', 'FAILED'] },
+  hold: { method: 'holdMessages', order: 'newest', states: ['PENDING'] },
+  release: { method: 'releaseMessages', order: 'oldest', states: ['HELD'] },
+  resend: { method: 'resendMessages', order: 'oldest', states: ['SENT', 'ACKNOWLEDGED'] },
+  purge: { method: 'purgeMessages', order: 'newest', states: ['PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED'] },
 } as const
 type Command = keyof typeof METHODS
 const OVERTAKING: ReadonlySet<string> = new Set(['retry', 'release', 'resend'])
@@ -47,7 +50,7 @@ export async function command(outbox: Surface, access: Access, turns: Turns, bod
   if (!Object.hasOwn(METHODS, name)) throw malformed('there is no such command')
   demand(access, name as Permission)
   const by = { actor: access.actor, reason: reasonOf(body), ...(body.allowOvertaken === true && OVERTAKING.has(name) ? { allowOvertaken: true } : {}) }
-  const { method, states } = METHODS[name as Command]
+  const { method, order, states } = METHODS[name as Command]
   if (body.messages !== undefined) {
     const seen = seenOf(body.messages)
     return turns.take(() => named(outbox, access, seen, (filter) => outbox[method](filter, by)))
@@ -61,19 +64,20 @@ export async function command(outbox: Surface, access: Access, turns: Turns, bod
   if (within.status !== undefined && [within.status].flat().some((state) => !known.includes(state))) throw malformed('there is no such status')
   const meant = within.status === undefined ? states : states.filter((state) => [within.status].flat().includes(state))
   if (meant.length === 0) return { changed: [], unchanged: [], count: 0, next: null }
-  return slices(outbox, { ...within, status: [...meant] }, optionalText(body, 'cursor'), (part) => turns.take(() => outbox[method](part, by)))
+  return slices(outbox, { ...within, status: [...meant] }, order, optionalText(body, 'cursor'), (part) => turns.take(() => outbox[method](part, by)))
 }
 
 /**
- * All that match, oldest first, a slice a commit: one commit for a million would keep every new message waiting for minutes.
- * The filter goes with the ids, so that what does not match any more is left out.
+ * All that match, a slice a request of the store: it would carry out all by itself, but then a person could neither see how far it has
+ * come nor stop it by leaving, whichever process answers the next request. The filter goes with the ids, so that what does not match any
+ * more is left out.
  */
-async function slices(outbox: Surface, filter: MessageFilter, from: string | undefined, act: (filter: MessageFilter) => Promise<Changed>): Promise<Commanded> {
+async function slices(outbox: Surface, filter: MessageFilter, order: 'oldest' | 'newest', from: string | undefined, act: (filter: MessageFilter) => Promise<Changed>): Promise<Commanded> {
   const done: Commanded = { changed: [], unchanged: [], count: 0, next: from ?? null }
   const until = performance.now() + REQUEST_MS_MAX
   do {
     const cursor: string | undefined = done.next ?? undefined
-    const { items, nextCursor } = await outbox.listMessages({ ...filter, order: 'oldest', limit: SLICE, ...(cursor === undefined ? {} : { cursor }) })
+    const { items, nextCursor } = await outbox.listMessages({ ...filter, order, limit: SLICE, ...(cursor === undefined ? {} : { cursor }) })
     if (items.length > 0) {
       const part = await act({ ...filter, ids: items.map(({ id }) => id) })
       done.count += part.count

@@ -8,6 +8,7 @@ export type Surface = Pick<
   | 'getAttempts'
   | 'getAnswer'
   | 'listMessages'
+  | 'countMessages'
   | 'getStats'
   | 'getHealth'
   | 'retryMessages'

@@ -3,15 +3,14 @@ import { createInterface } from 'node:readline/promises'
 
 import type { Command as TypedCommand } from '@commander-js/extra-typings'
 
-import type { Changed, MessageFilter, Outbox } from '../facade/index.js'
+import { onEnd, type Changed, type CommandOptions, type Counted, type MessageFilter, type Outbox } from '../facade/index.js'
 import { ends, recorded, type Json, type Where, type Who } from './command.js'
 import { choosing, fewEnough, filterOf, type Chosen } from './filter.js'
 import { count, messages } from './numbers.js'
 import { by, withOutbox } from './open.js'
 import { clean, out, outJson, words } from './output.js'
+import { Progress } from './progress.js'
 import { EXIT, UsageError } from './usage.js'
-
-const PAGE = 1_000
 
 export interface Steering {
   readonly name: string
@@ -24,7 +23,7 @@ export interface Steering {
   readonly confirmAbove: number
   /** Whether it has `--allow-overtaken`. */
   readonly overtaking?: boolean
-  readonly run: (outbox: Outbox, filter: MessageFilter, by: { actor: string; reason?: string; allowOvertaken?: boolean }) => Promise<Changed>
+  readonly run: (outbox: Outbox, filter: MessageFilter, by: { actor: string; reason?: string; allowOvertaken?: boolean }, options: CommandOptions) => Promise<Changed>
 }
 
 export type SteeringOptions = Json & Where & Who & Chosen & { dryRun?: true | undefined; yes?: true | undefined; allowOvertaken?: true | undefined }
@@ -48,23 +47,28 @@ export async function steer(what: Steering, ids: string[], options: SteeringOpti
   const filter = ids.length > 0 || chosen.controlIds !== undefined || chosen.status !== undefined ? chosen : { ...chosen, status: what.applies }
   return withOutbox(options, async (outbox) => {
     if (options.dryRun === true) {
-      const matches = await counted(outbox, filter, Infinity)
-      await (options.json === true ? outJson({ dryRun: true, matches }) : out(`${count(matches)} would be ${what.done}, as far as their state allows; nothing was changed\n`))
+      const matches = await outbox.countMessages(filter)
+      const json = { dryRun: true, matches: matches.count, ...(matches.exact ? {} : { atLeast: true }) }
+      await (options.json === true ? outJson(json) : out(`${many(matches, count)} would be ${what.done}, as far as their state allows; nothing was changed\n`))
       return EXIT.ok
     }
-    if (ids.length === 0 && options.yes !== true && !(await meant(what, outbox, filter))) {
-      words('nothing was changed')
-      return EXIT.failed
+    let matches: Counted | undefined
+    if (ids.length === 0) {
+      matches = await outbox.countMessages(filter)
+      if (options.yes !== true && !(await meant(what, matches))) {
+        words('nothing was changed')
+        return EXIT.failed
+      }
     }
     const order = { ...by(options), ...(options.allowOvertaken === true ? { allowOvertaken: true } : {}) }
-    return tell(what, options, await what.run(outbox, filter, order))
+    return tell(what, options, await watched(what, matches, (watching) => what.run(outbox, filter, order, watching)))
   })
 }
 
 /** Whether a person means that many. */
-async function meant(what: Steering, outbox: Outbox, filter: MessageFilter): Promise<boolean> {
-  if ((await counted(outbox, filter, what.confirmAbove)) <= what.confirmAbove) return true
-  const matches = messages(await counted(outbox, filter, Infinity))
+async function meant(what: Steering, counted: Counted): Promise<boolean> {
+  if (counted.exact && counted.count <= what.confirmAbove) return true
+  const matches = many(counted, messages)
   if (!process.stdin.isTTY) throw new UsageError(`${what.name} would apply to ${matches}, and nobody can be asked`, 'look with --dry-run, then pass --yes')
   const asking = createInterface({ input: process.stdin, output: process.stderr })
   try {
@@ -75,16 +79,24 @@ async function meant(what: Steering, outbox: Outbox, filter: MessageFilter): Pro
   }
 }
 
-/** How many match; stops counting beyond `enough`. */
-export async function counted(outbox: Outbox, filter: MessageFilter, enough: number): Promise<number> {
-  let total = 0
-  let cursor: string | null = null
-  do {
-    const page: { items: unknown[]; nextCursor: string | null } = await outbox.listMessages({ ...filter, limit: PAGE, ...(cursor === null ? {} : { cursor }) })
-    total += page.items.length
-    cursor = page.nextCursor
-  } while (cursor !== null && total <= enough)
-  return total
+const many = ({ count, exact }: Counted, words: (number: number) => string): string => (exact ? words(count) : `at least ${words(count)}`)
+
+/** A command on many messages shows how far it is, and ends at its next seam when it is asked to; asked twice, at once. */
+async function watched(what: Steering, matches: Counted | undefined, run: (options: CommandOptions) => Promise<Changed>): Promise<Changed> {
+  const [ending, progress] = [new AbortController(), new Progress()]
+  const disarm = onEnd(['SIGINT', 'SIGTERM', 'SIGHUP'], () => {
+    disarm()
+    ending.abort()
+  })
+  const onProgress = (changed: number): void => {
+    progress.show(matches?.exact === true && matches.count > 0 ? Math.min(1, changed / matches.count) : undefined, () => `${count(changed)} ${what.done}`)
+  }
+  try {
+    return await run({ signal: ending.signal, onProgress })
+  } finally {
+    disarm()
+    progress.clear()
+  }
 }
 
 async function tell(what: Steering, options: Json, changed: Changed): Promise<number> {

@@ -223,6 +223,19 @@ export function by(value: unknown, more: readonly string[] = []): string {
   return json(given, 'by')
 }
 
+export function abortSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value
+  throw wrong('`signal` must be an AbortSignal')
+}
+
+/** The options of a command on messages. */
+export function commandOptions(value: unknown): { signal: AbortSignal | undefined; onProgress: ((changed: number) => void) | undefined } {
+  const { signal, onProgress, ...rest } = object(value, 'options')
+  for (const name of Object.keys(rest)) throw wrong(`\`${name}\` is not an option of a command`)
+  if (onProgress !== undefined) func(onProgress, 'onProgress')
+  return { signal: abortSignal(signal), onProgress: onProgress as ((changed: number) => void) | undefined }
+}
+
 /** JSON of plain data. What JSON would drop in silence is refused by name. */
 export function json(value: unknown, name: string, code = 'ERR_OPTION'): string {
   const refuse = (what: string): Hl7OutboxError => new Hl7OutboxError(code, what, { hint: HINT })

@@ -38,6 +38,15 @@ const ALERT_CALL = '"alert"'
 /** How attempts begin that ended; changes of status are an array. */
 const ATTEMPTS = '{"attempts":'
 
+/** Calls a listener. One's fault is not another's; and it must not unwind into the native call, nor end the process. */
+export function unharmed(listener: () => void): void {
+  try {
+    listener()
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
+  }
+}
+
 function onEvent(outbox: number, event: string): void {
   if (event === LOG_CALL) {
     takeLog(outbox)
@@ -55,12 +64,9 @@ function onEvent(outbox: number, event: string): void {
   if (heard === undefined) return
   for (const change of JSON.parse(event) as never[]) {
     for (const listener of heard) {
-      try {
+      unharmed(() => {
         listener(change)
-      } catch (error) {
-        // One listener's fault is not another's; and it must not unwind into the native call.
-        process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
-      }
+      })
     }
   }
 }
@@ -72,11 +78,9 @@ function takeLog(outbox: number): void {
   const { lines, dropped } = JSON.parse(native().takeLog(outbox)) as { lines: Record<string, unknown>[]; dropped: number }
   if (dropped > 0) lines.push({ timestamp: new Date().toISOString(), level: 'WARN', message: 'log lines were dropped: onLog did not keep up', dropped })
   for (const line of lines) {
-    try {
+    unharmed(() => {
       listener(line)
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error), { code: 'HL7_OUTBOX_LISTENER' })
-    }
+    })
   }
 }
 

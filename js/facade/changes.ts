@@ -28,7 +28,7 @@ export async function* changes(native: NativeOutbox, subscribe: Subscribe, given
   }
   const after = options.after === undefined ? undefined : check.text(options.after, 'after')
   const consumer = options.consumer === undefined ? undefined : check.text(options.consumer, 'consumer')
-  const signal = abortSignal(options.signal)
+  const signal = check.abortSignal(options.signal)
   const bell = new Bell(signal)
   let active = false
   try {
@@ -80,11 +80,6 @@ async function* follow(
   } finally {
     await note()
   }
-}
-
-function abortSignal(value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value
-  throw check.wrong('`signal` must be an AbortSignal')
 }
 
 /** Wakes the reader: by a change, by the end, or by the clock. */

@@ -1,6 +1,6 @@
 /** The sole importer of the native module, and the only part that the command line, the admin page, the Next.js helper and the door use. */
 export { Hl7OutboxError } from '../error.js'
-export type { Attempt, Backup, By, Changed, Enqueued, EnqueueOptions, Finding, Health, Message, MessageFilter, OutboxConfig, Page, Refusal, RefusalChange, RefusalFilter, Refusals, Stats, Status, StatusChange } from '../../index.js'
+export type { Attempt, Backup, By, Changed, CommandOptions, Counted, Enqueued, EnqueueOptions, Finding, Health, Message, MessageFilter, OutboxConfig, Page, Refusal, RefusalChange, RefusalFilter, Refusals, Stats, Status, StatusChange } from '../../index.js'
 export { checkHl7 } from './check.js'
 export { checkRules, errorCodes, outcomeRows } from './codes.js'
 export type { CheckRule, ErrorCode, OutcomeRow } from './codes.js'
@@ -9,6 +9,7 @@ export {
   backupOutbox,
   cancelMessages,
   configureDestination,
+  countMessages,
   enqueueHl7,
   enqueueHl7Batch,
   getAnswer,

@@ -4,6 +4,8 @@ import type {
   Backup,
   By,
   Changed,
+  CommandOptions,
+  Counted,
   DestinationConfig,
   Enqueued,
   EnqueueOptions,
@@ -22,7 +24,7 @@ import type {
 import { Hl7OutboxError } from '../error.js'
 import { AlertTeller, type AlertListener } from './alerts.js'
 import * as check from './arguments.js'
-import { forget, hearAlerts, hearLog, listen, native, unlisten } from './bind.js'
+import { forget, hearAlerts, hearLog, listen, native, unharmed, unlisten } from './bind.js'
 import { changes } from './changes.js'
 import type { LogListener, StatusListener } from './bind.js'
 import { checkHl7 } from './check.js'
@@ -32,6 +34,9 @@ import { enqueueBatchInSpan, enqueueInSpan, isTraced } from './tracing.js'
 
 /** Less than the 1.6 s that PM2 waits between SIGINT and SIGKILL. */
 const STOP_TIMEOUT_MS = 1_400
+
+/** How often a command on many messages tells how far it has come. */
+const PROGRESS_MS = 100
 
 /** Runs a check or a native call; what it throws becomes the rejection of a promise. */
 function attempt<T>(call: () => Promise<T>): Promise<T> {
@@ -192,6 +197,10 @@ export class Outbox {
     return ask(async () => parse<Page<Message>>(await this.#native.list(check.filter(filter))))
   }
 
+  countMessages(filter?: MessageFilter): Promise<Counted> {
+    return ask(async () => parse<Counted>(await this.#native.count(check.filter(filter))))
+  }
+
   getStats(filter?: { destination?: string; tags?: Record<string, string> }): Promise<Stats> {
     return ask(async () => {
       for (const name of Object.keys(check.object(filter ?? {}, 'filter'))) {
@@ -230,28 +239,28 @@ export class Outbox {
     return ask(async () => parse<Health>(await this.#native.health()))
   }
 
-  retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
-    return this.#bulk('retry', filter, by, true)
+  retryMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }, options?: CommandOptions): Promise<Changed> {
+    return this.#bulk('retry', filter, by, options, true)
   }
 
-  cancelMessages(filter: MessageFilter, by: By): Promise<Changed> {
-    return this.#bulk('cancel', filter, by)
+  cancelMessages(filter: MessageFilter, by: By, options?: CommandOptions): Promise<Changed> {
+    return this.#bulk('cancel', filter, by, options)
   }
 
-  holdMessages(filter: MessageFilter, by: By): Promise<Changed> {
-    return this.#bulk('hold', filter, by)
+  holdMessages(filter: MessageFilter, by: By, options?: CommandOptions): Promise<Changed> {
+    return this.#bulk('hold', filter, by, options)
   }
 
-  releaseMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
-    return this.#bulk('release', filter, by, true)
+  releaseMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }, options?: CommandOptions): Promise<Changed> {
+    return this.#bulk('release', filter, by, options, true)
   }
 
-  resendMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }): Promise<Changed> {
-    return this.#bulk('resend', filter, by, true)
+  resendMessages(filter: MessageFilter, by: By & { allowOvertaken?: boolean }, options?: CommandOptions): Promise<Changed> {
+    return this.#bulk('resend', filter, by, options, true)
   }
 
-  purgeMessages(filter: MessageFilter, by: By): Promise<Changed> {
-    return this.#bulk('purge', filter, by)
+  purgeMessages(filter: MessageFilter, by: By, options?: CommandOptions): Promise<Changed> {
+    return this.#bulk('purge', filter, by, options)
   }
 
   replaceMessage(id: string, message: string | Uint8Array, by: By): Promise<Enqueued> {
@@ -286,10 +295,29 @@ export class Outbox {
     return ask(() => this.#native.configure(check.text(name, 'name'), undefined, check.by(by)))
   }
 
-  #bulk(name: string, filter: MessageFilter, by: By, overtaking = false): Promise<Changed> {
+  #bulk(name: string, filter: MessageFilter, by: By, options: CommandOptions = {}, overtaking = false): Promise<Changed> {
     return ask(async () => {
       const argument = check.filter(check.object(filter, 'filter'))
-      return parse<Changed>(await this.#native.command(name, argument, check.by(by, overtaking ? ['allowOvertaken'] : [])))
+      const { signal, onProgress } = check.commandOptions(options)
+      const order = check.by(by, overtaking ? ['allowOvertaken'] : [])
+      if (signal === undefined && onProgress === undefined) return parse<Changed>(await this.#native.command(name, argument, order))
+      const course = new (native().NativeCourse)()
+      const end = (): void => {
+        course.end()
+      }
+      if (signal?.aborted === true) end()
+      signal?.addEventListener('abort', end)
+      const telling = onProgress === undefined ? undefined : setInterval(() => {
+        unharmed(() => {
+          onProgress(course.changed)
+        })
+      }, PROGRESS_MS)
+      try {
+        return parse<Changed>(await this.#native.command(name, argument, order, course))
+      } finally {
+        clearInterval(telling)
+        signal?.removeEventListener('abort', end)
+      }
     })
   }
 

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 const real = await import(pathToFileURL(process.env.RIG_DOOR).href)
 
 export const {
-  cancelMessages, configureDestination, enqueueHl7, enqueueHl7Batch, getAnswer, getAttempts, getHealth, getMessage, getMessageContent, getStats,
+  cancelMessages, configureDestination, countMessages, enqueueHl7, enqueueHl7Batch, getAnswer, getAttempts, getHealth, getMessage, getMessageContent, getStats,
   holdMessages, listMessages, pauseDestination, purgeMessages, releaseMessages, replaceMessage, resendMessages, resetDestination, resumeDestination,
   retryMessages, startOutbox, stopOutbox,
 } = real

@@ -16,6 +16,8 @@ const MEET_MS_MAX = 12_000
 /** What was in flight may be repeated for a fault; what was on its way then arrives within this time after it was heard of. */
 const HEARD_US = 120_000
 const by = { actor: 'rig' }
+/** Messages of a command that goes on in parts. */
+const PARTED = 300
 
 /** Resolves with `{ figures, violations }`. */
 export async function meet({ point, way, when, failpoints, planted, scene: kind, path, door, env, signal }) {
@@ -139,9 +141,13 @@ export class Meeting {
   async askAll(application, msMax) {
     const deadline = performance.now() + msMax
     for (let round = 0; performance.now() < deadline; round++) {
-      const id = [...this.journal.calls.values()].findLast((call) => call.id !== null)?.id
+      const ids = [...this.journal.calls.values()].flatMap((call) => (call.id === null ? [] : [call.id]))
+      const id = ids.at(-1)
       const questions = [
         ['getHealth'], ['getStats'], ['listMessages', { limit: 20 }], ['listRefusals'], ['resumeDestination', 'rig', by], ['configureDestination', 'rig', { concurrency: 4 + (round % 2) }, by],
+        ['countMessages', { messageType: 'ADT^A08' }],
+        // In two parts; what is delivered is left, and what waits is due now.
+        ...(ids.length < PARTED ? [] : [['retryMessages', { ids: ids.slice(-PARTED) }, by]]),
         ...(id === undefined ? [] : [['getMessage', id], ['getMessageContent', id], ['getAttempts', id], ['getAnswer', id, 1]]),
       ]
       const answers = await Promise.all(questions.map(([method, ...args]) => this.ask(application, method, ...args)))

@@ -136,6 +136,10 @@ codes! {
         "Narrow the filter (ids, status, destination), or ask again when the machine is less busy.";
     ERR_STORE_FAILED, Host, false, "The disk failed, and the outbox takes nothing more, so as not to promise what it cannot keep.",
         "Check the disk and the system log, then restart the application.";
+    ERR_COMMAND_ENDED, Caller, false, "The command was ended by its caller (`signal`) before it was through. `error.count` messages are changed.",
+        "Repeat the command to go on with the others.";
+    ERR_COMMANDS_FULL, Caller, true, "Too many commands on many messages wait for one another. Nothing was changed.",
+        "Await one before the next is given.";
     ERR_IN_FLIGHT, Caller, true, "The message is being sent right now.", "Repeat the command when the attempt has ended.";
     ERR_STATE, Caller, false, "The message is in a state that the command does not apply to.", "See docs/states.md for what applies to which state.";
     ERR_CONTENT_REMOVED, Caller, false, "The message's content is no longer kept (`retention.bodiesMs`), so it cannot be sent again.",
@@ -174,12 +178,14 @@ pub struct OutboxError {
     pub position: Option<usize>,
     /// Where to go on, when a cursor is too old.
     pub cursor: Option<String>,
+    /// How many messages a command had changed when it was cut short; at least so many are durable.
+    pub count: Option<u64>,
 }
 
 impl OutboxError {
     /// An error with words of its own.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), segment: None, field: None, position: None, cursor: None }
+        Self { code, message: message.into(), segment: None, field: None, position: None, cursor: None, count: None }
     }
 
     /// An error that says no more than its code does.
@@ -194,6 +200,17 @@ impl OutboxError {
         if let Some(place) = place {
             self.message = format!("message {place} of the batch: {}", self.message);
         }
+        self
+    }
+
+    /// The same error, saying how far the command had come that it cut short.
+    #[must_use]
+    pub fn after(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self.message = format!(
+            "{}. The command was cut short: {count} messages are changed and on disk. Repeat it to go on with the others.",
+            self.message.trim_end_matches('.')
+        );
         self
     }
 
@@ -218,6 +235,7 @@ impl From<Hl7Problem> for OutboxError {
             field: problem.field(),
             position: Some(problem.position()),
             cursor: None,
+            count: None,
         }
     }
 }

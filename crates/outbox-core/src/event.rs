@@ -62,4 +62,7 @@ pub trait Observer: Send + Sync + 'static {
     fn attempts_ended(&self, _ended: Vec<AttemptEnded>) {}
     /// How long a commit took that wrote something, its flush included. Called on the same thread.
     fn committed(&self, _took: std::time::Duration) {}
+    /// A command on many messages stands between two of its parts, and waits for what is answered here. Called on a reader's
+    /// thread: for tests, which let other things happen meanwhile.
+    fn at_seam(&self) {}
 }

@@ -22,8 +22,8 @@ use crate::live::Live;
 use crate::message::MessageId;
 use crate::metrics::{Metrics, Scope};
 use crate::refusals::{RefusalFilter, RefusalUpdate, RefusalView, Refusals};
-use crate::status::{AttemptView, Changed, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
-use crate::store::{Admitted, By, Command, DestinationRecord, Done, LaidOut, MessageRef, Store, wait};
+use crate::status::{AttemptView, Changed, Counted, Health, ListRequest, MessageFilter, MessageView, Page, Stats};
+use crate::store::{Admitted, By, Command, Course, DestinationRecord, Done, LaidOut, MessageRef, Store, wait};
 use crate::transport::Transport;
 
 /// How a transport is made for a destination; fails when its certificates cannot be used.
@@ -142,8 +142,8 @@ impl Outbox {
         );
     }
 
-    /// Carries out an order of a person.
-    pub fn command(&self, command: Command, by: By, done: Done<Changed>) {
+    /// Carries out an order of a person; `course` says how far one on many messages has come.
+    pub fn command(&self, command: Command, by: By, course: Arc<Course>, done: Done<Changed>) {
         let dispatcher = self.dispatcher();
         let done: Done<Changed> = Box::new(move |result| {
             if let (Ok(_), Some(dispatcher)) = (&result, &dispatcher) {
@@ -157,11 +157,11 @@ impl Outbox {
             }
             _ => None,
         };
-        let Some(name) = unconfigured else { return self.store.command(command, by, done) };
+        let Some(name) = unconfigured else { return self.store.command(command, by, course, done) };
         // A command line may lack the configuration: a name that the file knows will do. A misspelt one will not.
         let store = Arc::clone(&self.store);
         self.store.destinations(Box::new(move |records| match records {
-            Ok(records) if records.iter().any(|record| record.name == name) => store.command(command, by, done),
+            Ok(records) if records.iter().any(|record| record.name == name) => store.command(command, by, course, done),
             Ok(_) => done(Err(OutboxError::plain(code::ERR_UNKNOWN_DESTINATION))),
             Err(error) => done(Err(error)),
         }));
@@ -223,7 +223,7 @@ impl Outbox {
                 Some(patch) => Command::Configure { destination: name, patch },
                 None => Command::Reset { destination: name },
             };
-            commands.command(command, by, changed);
+            commands.command(command, by, Arc::default(), changed);
         }));
     }
 
@@ -362,6 +362,11 @@ impl Outbox {
     /// The raw answer of one attempt.
     pub fn answer(&self, id: MessageId, attempt: u32, done: Done<Option<Vec<u8>>>) {
         self.store.answer(id, attempt, done);
+    }
+
+    /// How many messages a filter matches.
+    pub fn count(&self, filter: MessageFilter, done: Done<Counted>) {
+        self.store.count(filter, done);
     }
 
     /// Figures.

@@ -1,6 +1,7 @@
 //! What callers see of messages, attempts and the outbox itself: plain data, serialised as the public surface names it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -228,6 +229,18 @@ pub struct Changed {
     /// How many were changed, exactly.
     pub count: u64,
 }
+
+/// How many messages a filter matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// How many were found.
+    pub count: u64,
+    /// Whether these are all. If not, counting was ended after [`COUNT_TIME_MAX`]: there are at least so many.
+    pub exact: bool,
+}
+
+/// How long is counted. A question that reads longer keeps the write-ahead log from being folded back.
+pub const COUNT_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A message that a command left alone.
 #[derive(Clone, Debug, Serialize)]

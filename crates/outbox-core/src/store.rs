@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,7 +21,9 @@ use crate::refusals::{RefusalFilter, RefusalOrder, Refusals};
 use crate::retention::{Place, Retention, Swept};
 use crate::retry::Next;
 use crate::state::State;
-use crate::status::{AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats};
+use crate::status::{
+    AttemptView, Changed, Counted, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
+};
 
 /// Hears the result of an operation, exactly once.
 pub type Done<T> = Box<dyn FnOnce(Result<T, OutboxError>) + Send>;
@@ -161,6 +164,35 @@ pub struct By {
     pub actor: String,
     /// In the actor's words.
     pub reason: Option<String>,
+}
+
+/// How far a command has come, for who waits for it; and whether it is to end at its next seam.
+#[derive(Debug, Default)]
+pub struct Course {
+    changed: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Course {
+    /// Messages that are changed and on disk.
+    pub fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// So many more.
+    pub fn add(&self, changed: u64) {
+        self.changed.fetch_add(changed, Ordering::Relaxed);
+    }
+
+    /// Nobody wants the rest any more.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
 }
 
 /// An order of a person.
@@ -330,8 +362,9 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a batch of what need not be kept any more, within a few milliseconds, and says where to go on. PENDING, HELD and
     /// FAILED messages are never touched, and of a message that leaves a tombstone stays.
     fn sweep(&self, retention: Retention, from: Place, done: Done<Swept>);
-    /// Carries out and records an order.
-    fn command(&self, command: Command, by: By, done: Done<Changed>);
+    /// Carries out and records an order. One that means many messages is carried out in parts, a commit each, with other work in
+    /// between; an error after the first of them says how many are changed (`count`). docs/states.md has the rules.
+    fn command(&self, command: Command, by: By, course: Arc<Course>, done: Done<Changed>);
     /// Stores the first message of `prepare` in the lane place of a FAILED or HELD one, which becomes CANCELLED. The second,
     /// if there is one, is the replaced message read anew: when its lane is not the one that it was stored in, that lane was
     /// its caller's choice, and the correction keeps it.
@@ -365,6 +398,8 @@ pub trait Store: Send + Sync + 'static {
     fn list(&self, request: ListRequest, done: Done<Page<MessageView>>);
     /// A page of messages with what it takes to hand them over elsewhere.
     fn laid_out(&self, request: ListRequest, done: Done<Page<LaidOut>>);
+    /// How many messages a filter matches: exactly, or at least so many when that would take too long.
+    fn count(&self, filter: MessageFilter, done: Done<Counted>);
     /// Figures.
     fn stats(&self, filter: MessageFilter, done: Done<Stats>);
     /// Dead letters by what they failed of, with what persons noted; without reading those that are not dead letters.

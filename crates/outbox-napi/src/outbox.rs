@@ -10,7 +10,7 @@ use napi_derive::napi;
 use outbox_core::dispatch::election::Reading;
 use outbox_core::error::OutboxError;
 use outbox_core::metrics::Scope;
-use outbox_core::store::Done;
+use outbox_core::store::{Course, Done};
 
 use crate::convert::{self, FlatOptions};
 use crate::handle::{Ears, Handle, Source};
@@ -39,6 +39,33 @@ pub struct NativeOutbox {
     handle: Arc<Handle>,
     /// Names under which this environment reads the changes; freed with it.
     readings: Arc<Mutex<HashMap<String, Reading>>>,
+}
+
+/// How far a command has come, for who waits for it.
+#[napi]
+pub struct NativeCourse(Arc<Course>);
+
+#[napi]
+impl NativeCourse {
+    /// Of a command that is not given yet.
+    #[napi(constructor, catch_unwind)]
+    #[expect(clippy::new_without_default, reason = "made by JavaScript only")]
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Messages that are changed and on disk.
+    #[napi(getter, catch_unwind)]
+    #[expect(clippy::cast_precision_loss, reason = "fewer messages than a number of JavaScript can count")]
+    pub fn changed(&self) -> f64 {
+        self.0.changed() as f64
+    }
+
+    /// The command is to end at its next seam.
+    #[napi(catch_unwind)]
+    pub fn end(&self) {
+        self.0.end();
+    }
 }
 
 /// Takes the log lines that wait for an outbox of this environment: `{ lines, dropped }` as JSON.
@@ -220,6 +247,16 @@ impl NativeOutbox {
         )
     }
 
+    /// How many messages a filter matches; JSON in, JSON out.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn count<'env>(&self, env: &'env Env, filter: String) -> Result<PromiseRaw<'env, ()>> {
+        self.call(
+            env,
+            move |open, done| with(convert::filter(&filter), done, |filter, done| open.outbox.count(filter, done)),
+            |counted| Settlement::json(&counted),
+        )
+    }
+
     /// Figures; JSON in, JSON out.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn stats<'env>(&self, env: &'env Env, filter: String) -> Result<PromiseRaw<'env, ()>> {
@@ -282,7 +319,9 @@ impl NativeOutbox {
         name: String,
         argument: String,
         by: String,
+        course: Option<&NativeCourse>,
     ) -> Result<PromiseRaw<'env, ()>> {
+        let course = course.map(|course| Arc::clone(&course.0)).unwrap_or_default();
         self.call(
             env,
             move |open, done| {
@@ -290,7 +329,7 @@ impl NativeOutbox {
                     Ok((convert::command(&name, &argument, commander.allow_overtaken)?, commander.by()))
                 });
                 match parsed {
-                    Ok((command, by)) => open.outbox.command(command, by, done),
+                    Ok((command, by)) => open.outbox.command(command, by, course, done),
                     Err(error) => done(Err(error)),
                 }
             },

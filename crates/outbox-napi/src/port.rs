@@ -299,6 +299,7 @@ fn error_value(env: &Env, error: &OutboxError) -> sys::napi_value {
         OutboxError { segment, field, position, .. } if segment.is_some() || position.is_some() => {
             Some(serde_json::json!({ "segment": segment, "field": field, "position": position }).to_string())
         }
+        OutboxError { count: Some(count), .. } => Some(serde_json::json!({ "count": count }).to_string()),
         _ => None,
     };
     let made = STATE.with_borrow(|state| {

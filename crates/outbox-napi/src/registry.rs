@@ -12,7 +12,7 @@ use outbox_core::clock::SystemClock;
 use outbox_core::config::Settings;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 
 use crate::events::{AlertEars, Listeners};
 use crate::port::Port;
@@ -63,6 +63,7 @@ pub(crate) fn open(settings: Settings, follower: Option<(u32, Arc<Port>)>) -> Re
         observer: Some(Arc::clone(&listeners) as _),
         pending_max: settings.limits.pending_messages,
         wal_max: settings.limits.wal_bytes,
+        parts: Parts::default(),
     };
     let store = Arc::new(SqliteStore::open(&path, options)?);
     let outbox = Outbox::start(OutboxParts {

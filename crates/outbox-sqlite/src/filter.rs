@@ -21,6 +21,29 @@ pub(crate) struct Condition {
 impl Condition {
     /// The condition of a filter. Ids that are none are refused: a misspelt id must not pass for one that matches nothing.
     pub(crate) fn of(filter: &MessageFilter) -> Result<Self, OutboxError> {
+        Self::over(filter, None)
+    }
+
+    /// The same among the numbers of a stretch: behind the first, up to the second.
+    pub(crate) fn within(filter: &MessageFilter, behind: i64, until: i64) -> Result<Self, OutboxError> {
+        let mut condition = Self::over(filter, Some((behind, until)))?;
+        condition.and("seq > ? AND seq <= ?", [Value::Integer(behind), Value::Integer(until)]);
+        Ok(condition)
+    }
+
+    /// The same for rows that are named besides: what else must hold of each.
+    pub(crate) fn of_rows(filter: &MessageFilter) -> Result<Self, OutboxError> {
+        let mut condition = Self::of(&MessageFilter { tags: None, ..filter.clone() })?;
+        for (key, value) in filter.tags.iter().flatten() {
+            condition.and(
+                "EXISTS (SELECT 1 FROM tag WHERE key = ? AND value = ? AND tag.seq = message.seq)",
+                [Value::Text(key.clone()), Value::Text(value.clone())],
+            );
+        }
+        Ok(condition)
+    }
+
+    fn over(filter: &MessageFilter, stretch: Option<(i64, i64)>) -> Result<Self, OutboxError> {
         let mut condition = Self::default();
         condition.and("purged_at IS NULL", []);
         if let Some(ids) = &filter.ids {
@@ -45,10 +68,15 @@ impl Condition {
             }
         }
         for (key, value) in filter.tags.iter().flatten() {
-            condition.and(
-                "seq IN (SELECT seq FROM tag WHERE key = ? AND value = ?)",
-                [Value::Text(key.clone()), Value::Text(value.clone())],
-            );
+            let (key, value) = (Value::Text(key.clone()), Value::Text(value.clone()));
+            match stretch {
+                None => condition.and("seq IN (SELECT seq FROM tag WHERE key = ? AND value = ?)", [key, value]),
+                // Said here too: SQLite would gather all that have the label, for each stretch anew.
+                Some((behind, until)) => condition.and(
+                    "seq IN (SELECT seq FROM tag WHERE key = ? AND value = ? AND seq > ? AND seq <= ?)",
+                    [key, value, Value::Integer(behind), Value::Integer(until)],
+                ),
+            }
         }
         for (term, name, text) in [("created_at >= ?", "from", &filter.from), ("created_at < ?", "to", &filter.to)] {
             if let Some(text) = text {

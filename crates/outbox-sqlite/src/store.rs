@@ -14,13 +14,14 @@ use outbox_core::message::MessageId;
 use outbox_core::refusals::{RefusalFilter, Refusals};
 use outbox_core::retention::{Place as Sweeping, Retention, Swept};
 use outbox_core::status::{
-    AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
+    AttemptView, Changed, Counted, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
 use outbox_core::store::{
-    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store, StoreInfo, Turn,
-    TurnResult,
+    Admitted, By, ChangeWatch, Command, Course, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store,
+    StoreInfo, Turn, TurnResult,
 };
 
+use crate::bulk::{Commands, Parts};
 use crate::connection::open_reader;
 use crate::digest::Digests;
 use crate::error::Failure;
@@ -30,6 +31,7 @@ use crate::path::{OneCopy, beside, check_place};
 use crate::read::{self, Readers};
 use crate::restore;
 use crate::schema;
+use crate::walk;
 use crate::watch::Watch;
 use crate::write::{Failed, Limits, Writer, WriterHandle};
 
@@ -53,13 +55,15 @@ pub struct StoreOptions {
     pub pending_max: u64,
     /// New messages are refused while so many bytes of the write-ahead log cannot be folded back.
     pub wal_max: u64,
+    /// How large the parts of a command on many messages are.
+    pub parts: Parts,
 }
 
 /// Messages in one SQLite file.
 pub struct SqliteStore {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    writer: WriterHandle,
+    commands: Arc<Commands>,
     readers: Arc<Readers>,
     failed: Failed,
     /// The file's keys, which stay what they were when it was made.
@@ -82,12 +86,13 @@ impl SqliteStore {
             readers: Arc::clone(&readers),
             room: Room::new(path),
             clock: Arc::clone(&options.clock),
-            observer: options.observer,
+            observer: options.observer.clone(),
             limits: Limits { pending: options.pending_max, wal: options.wal_max },
             failed: failed.clone(),
         };
         let writer = WriterHandle::start(writer)?;
-        Ok(Self { path: path.to_owned(), clock: options.clock, writer, readers, failed, digests, _open: open })
+        let commands = Commands::new(Arc::clone(&readers), writer, options.observer, options.parts);
+        Ok(Self { path: path.to_owned(), clock: options.clock, commands, readers, failed, digests, _open: open })
     }
 }
 
@@ -149,39 +154,39 @@ fn key(path: &Path) -> PathBuf {
 
 impl Store for SqliteStore {
     fn enqueue(&self, prepare: Prepare, done: Done<Vec<Admitted>>) {
-        self.writer.enqueue(prepare, done);
+        self.commands.writer.enqueue(prepare, done);
     }
 
     fn turn(&self, turn: Turn, done: Done<TurnResult>) {
-        self.writer.turn(turn, done);
+        self.commands.writer.turn(turn, done);
     }
 
     fn recover(&self, done: Done<u64>) {
-        self.writer.recover(self.path.clone(), Place::of(&self.path), done);
+        self.commands.writer.recover(self.path.clone(), Place::of(&self.path), done);
     }
 
     fn mend_due(&self, done: Done<u64>) {
-        self.writer.mend_due(done);
+        self.commands.writer.mend_due(done);
     }
 
     fn sweep(&self, retention: Retention, from: Sweeping, done: Done<Swept>) {
-        self.writer.sweep(retention, from, done);
+        self.commands.writer.sweep(retention, from, done);
     }
 
-    fn command(&self, command: Command, by: By, done: Done<Changed>) {
-        self.writer.command(command, by, done);
+    fn command(&self, command: Command, by: By, course: Arc<Course>, done: Done<Changed>) {
+        self.commands.command(command, by, course, done);
     }
 
     fn replace(&self, id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>) {
-        self.writer.replace(id, prepare, by, done);
+        self.commands.writer.replace(id, prepare, by, done);
     }
 
     fn note_destination(&self, name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>) {
-        self.writer.note_destination(name, state, reason, done);
+        self.commands.writer.note_destination(name, state, reason, done);
     }
 
     fn note_configuration(&self, configuration: String, done: Done<()>) {
-        self.writer.note_configuration(configuration, done);
+        self.commands.writer.note_configuration(configuration, done);
     }
 
     fn alert_view(&self, done: Done<AlertView>) {
@@ -232,6 +237,10 @@ impl Store for SqliteStore {
         self.readers.ask(move |connection| read::laid_out(connection, &request), done);
     }
 
+    fn count(&self, filter: MessageFilter, done: Done<Counted>) {
+        self.readers.ask(move |connection| walk::count(connection, &filter), done);
+    }
+
     fn stats(&self, filter: MessageFilter, done: Done<Stats>) {
         let now = self.clock.now();
         self.readers.ask(move |connection| read::stats(connection, &filter, now), done);
@@ -259,7 +268,7 @@ impl Store for SqliteStore {
     }
 
     fn note_consumer(&self, name: String, cursor: String, done: Done<()>) {
-        self.writer.note_consumer(name, cursor, done);
+        self.commands.writer.note_consumer(name, cursor, done);
     }
 
     fn destinations(&self, done: Done<Vec<DestinationRecord>>) {
@@ -304,7 +313,7 @@ impl Store for SqliteStore {
     fn close(&self, timeout: Duration) {
         // The writer last: the last connection to close folds the log into the file.
         self.readers.close();
-        self.writer.close(timeout);
+        self.commands.writer.close(timeout);
     }
 }
 

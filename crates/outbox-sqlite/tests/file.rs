@@ -12,14 +12,20 @@ use outbox_core::message::NewMessage;
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter};
 use outbox_core::store::{Admitted, By, Command, Completion, Store, Turn, wait};
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::{DESTINATION, message};
 use rusqlite::Connection;
 
 fn open(path: &Path) -> Result<SqliteStore, outbox_core::error::OutboxError> {
     SqliteStore::open(
         path,
-        StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: 1 << 30 },
+        StoreOptions {
+            clock: Arc::new(SystemClock),
+            observer: None,
+            pending_max: 1_000_000,
+            wal_max: 1 << 30,
+            parts: Parts::default(),
+        },
     )
 }
 
@@ -186,7 +192,7 @@ fn a_body_that_changed_on_disk_is_never_sent_and_its_lane_waits_for_a_person() {
     assert_eq!(behind.blocked_by, Some(damaged.id));
     let by = By { actor: String::from("tester"), reason: None };
     let filter = MessageFilter { ids: Some(vec![damaged.id.to_string()]), ..MessageFilter::default() };
-    wait(|done| store.command(Command::Cancel { filter }, by, done)).unwrap();
+    wait(|done| store.command(Command::Cancel { filter }, by, Arc::default(), done)).unwrap();
     assert_eq!(claim(&store, 10)[0].control_id.as_ref(), "TEST000002");
 }
 
@@ -272,7 +278,7 @@ fn the_tally_is_what_counting_gives_after_many_random_operations() {
             };
             let by = outbox_core::store::By { actor: String::from("tester"), reason: None };
             let command = outbox_core::store::Command::Retry { filter, allow_overtaken: random.bool() };
-            wait(|done| store.command(command, by, done)).unwrap();
+            wait(|done| store.command(command, by, Arc::default(), done)).unwrap();
         }
         let counted = rows("SELECT state, count(*) FROM message GROUP BY state ORDER BY state");
         let tallied = "SELECT state, sum(count) FROM standing GROUP BY state HAVING sum(count) > 0 ORDER BY state";

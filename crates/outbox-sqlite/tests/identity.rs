@@ -8,7 +8,7 @@ use std::sync::Arc;
 use outbox_core::clock::SystemClock;
 use outbox_core::message::NewMessage;
 use outbox_core::store::{Admitted, By, Claimed, Command, Store, Turn, wait};
-use outbox_sqlite::{SqliteStore, StoreOptions};
+use outbox_sqlite::{Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::{DESTINATION, message};
 
 struct Place {
@@ -31,8 +31,13 @@ impl Place {
 }
 
 fn open(path: &Path) -> SqliteStore {
-    let options =
-        StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: 1 << 30 };
+    let options = StoreOptions {
+        clock: Arc::new(SystemClock),
+        observer: None,
+        pending_max: 1_000_000,
+        wal_max: 1 << 30,
+        parts: Parts::default(),
+    };
     SqliteStore::open(path, options).unwrap()
 }
 
@@ -63,7 +68,8 @@ fn claim(store: &SqliteStore) -> Vec<Claimed> {
 
 fn resume(store: &SqliteStore) {
     let by = By { actor: String::from("tester"), reason: None };
-    wait(|done| store.command(Command::Resume { destination: DESTINATION.to_owned() }, by, done)).unwrap();
+    wait(|done| store.command(Command::Resume { destination: DESTINATION.to_owned() }, by, Arc::default(), done))
+        .unwrap();
 }
 
 /// A file with a message in it that a dispatcher has used.

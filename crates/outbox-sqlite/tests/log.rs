@@ -9,14 +9,20 @@ use outbox_core::clock::SystemClock;
 use outbox_core::error::{OutboxError, code};
 use outbox_core::store::By;
 use outbox_core::store::{Admitted, Command, Store, StoreInfo, wait};
-use outbox_sqlite::{SqliteStore, StoreOptions};
+use outbox_sqlite::{Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::{DESTINATION, message};
 use rusqlite::Connection;
 
 const LIMIT: u64 = 4 << 20;
 
 fn open(path: &Path) -> SqliteStore {
-    let options = StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: LIMIT };
+    let options = StoreOptions {
+        clock: Arc::new(SystemClock),
+        observer: None,
+        pending_max: 1_000_000,
+        wal_max: LIMIT,
+        parts: Parts::default(),
+    };
     SqliteStore::open(path, options).unwrap()
 }
 
@@ -51,7 +57,8 @@ fn a_long_read_refuses_new_messages_at_the_limit_and_the_rest_goes_on_and_recove
     // What is stored already is recognised, and persons still command.
     assert!(enqueue(&store, 1).unwrap()[0].duplicate);
     let by = By { actor: String::from("tester"), reason: None };
-    wait(|done| store.command(Command::Pause { destination: DESTINATION.to_owned() }, by, done)).unwrap();
+    wait(|done| store.command(Command::Pause { destination: DESTINATION.to_owned() }, by, Arc::default(), done))
+        .unwrap();
     drop(reader);
     let began = Instant::now();
     while let Err(error) = enqueue(&store, n) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use outbox_core::message::{Body, NewMessage};
 use outbox_core::retention::{Place, Retention, Swept};
 use outbox_core::store::{Store, wait};
-use outbox_sqlite::{SqliteStore, StoreOptions};
+use outbox_sqlite::{Parts, SqliteStore, StoreOptions};
 use outbox_testing::clock::ManualClock;
 use outbox_testing::messages::message;
 use outbox_testing::subject::{accepted, turn};
@@ -19,7 +19,11 @@ const RETENTION: Retention = Retention { bodies: Some(Duration::from_secs(1)), r
 
 fn open(path: &Path, clock: &Arc<ManualClock>) -> SqliteStore {
     let clock = Arc::clone(clock) as _;
-    SqliteStore::open(path, StoreOptions { clock, observer: None, pending_max: 1_000_000, wal_max: 1 << 30 }).unwrap()
+    SqliteStore::open(
+        path,
+        StoreOptions { clock, observer: None, pending_max: 1_000_000, wal_max: 1 << 30, parts: Parts::default() },
+    )
+    .unwrap()
 }
 
 fn large(n: u32, bytes: usize) -> NewMessage {

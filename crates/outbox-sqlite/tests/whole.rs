@@ -10,14 +10,20 @@ use outbox_core::clock::SystemClock;
 use outbox_core::error::code;
 use outbox_core::status::ListRequest;
 use outbox_core::store::{By, Command, Store, wait};
-use outbox_sqlite::{Check, SqliteStore, StoreOptions, backup, inspect, restore};
+use outbox_sqlite::{Check, Parts, SqliteStore, StoreOptions, backup, inspect, restore};
 use outbox_testing::messages::message;
 use rusqlite::Connection;
 
 fn open(path: &Path) -> Result<SqliteStore, outbox_core::error::OutboxError> {
     SqliteStore::open(
         path,
-        StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: 1 << 30 },
+        StoreOptions {
+            clock: Arc::new(SystemClock),
+            observer: None,
+            pending_max: 1_000_000,
+            wal_max: 1 << 30,
+            parts: Parts::default(),
+        },
     )
 }
 
@@ -252,7 +258,7 @@ fn an_export_is_on_record_with_each_message_and_a_page_tells_lanes_and_whether_b
     assert!(page.items.iter().all(|each| each.lane.is_some() && each.lane == page.items[0].lane));
     let ids = page.items.iter().map(|each| each.view.id).collect();
     let by = By { actor: String::from("tester"), reason: Some(String::from("a test")) };
-    wait(|done| store.command(Command::Export { ids }, by, done)).unwrap();
+    wait(|done| store.command(Command::Export { ids }, by, Arc::default(), done)).unwrap();
     drop(store);
     let recorded: (String, String, String, i64) = Connection::open(&path)
         .unwrap()

@@ -28,6 +28,8 @@ pub struct Ingredients {
     pub ear: Arc<Ear>,
     /// Most messages PENDING or HELD.
     pub pending_max: u64,
+    /// Most messages that a command changes in one commit.
+    pub part_max: usize,
     /// A folder that goes with the test.
     pub directory: TempDir,
 }
@@ -35,19 +37,34 @@ pub struct Ingredients {
 /// Makes an empty store.
 pub type Make<'a> = &'a dyn Fn(&Ingredients) -> Arc<dyn Store>;
 
+/// The messages of a part, where a test does not say.
+pub const PART_MAX: usize = 250;
+
+/// What is done at a seam.
+type AtSeam = Arc<dyn Fn() + Send + Sync>;
+
 /// An observer that remembers.
 #[derive(Default)]
-pub struct Ear(Mutex<Vec<StatusChange>>, Mutex<Vec<AttemptEnded>>);
+pub struct Ear {
+    heard: Mutex<Vec<StatusChange>>,
+    attempts: Mutex<Vec<AttemptEnded>>,
+    at_seam: Mutex<Option<AtSeam>>,
+}
 
 impl Ear {
     /// Everything heard so far.
     pub fn heard(&self) -> Vec<StatusChange> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on, what is done whenever a command on many messages stands between two parts, which waits for it.
+    pub fn stand_at_seams(&self, at_seam: impl Fn() + Send + Sync + 'static) {
+        *self.at_seam.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(at_seam));
     }
 
     /// Every attempt that was told so far.
     pub fn attempts(&self) -> Vec<AttemptEnded> {
-        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -57,7 +74,14 @@ impl Observer for Ear {
     }
 
     fn hear(&self, changes: Vec<StatusChange>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
+    }
+
+    fn at_seam(&self) {
+        let at_seam = self.at_seam.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(at_seam) = at_seam {
+            at_seam();
+        }
     }
 
     fn follows_attempts(&self) -> bool {
@@ -65,7 +89,7 @@ impl Observer for Ear {
     }
 
     fn attempts_ended(&self, ended: Vec<AttemptEnded>) {
-        self.1.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
     }
 }
 
@@ -80,10 +104,16 @@ pub struct Subject {
 impl Subject {
     /// A fresh store with room for `pending_max` waiting messages.
     pub fn new(make: Make<'_>, pending_max: u64) -> Self {
+        Self::in_parts(make, pending_max, PART_MAX)
+    }
+
+    /// The same, where a command changes at most `part_max` messages in one commit.
+    pub fn in_parts(make: Make<'_>, pending_max: u64, part_max: usize) -> Self {
         let with = Ingredients {
             clock: ManualClock::new(),
             ear: Arc::default(),
             pending_max,
+            part_max,
             directory: tempfile::tempdir().unwrap(),
         };
         Self { store: make(&with), with }
@@ -134,7 +164,7 @@ impl Subject {
     /// An order that may be refused.
     pub fn try_command(&self, command: Command) -> Result<Changed, OutboxError> {
         let by = By { actor: String::from("tester"), reason: Some(String::from("test")) };
-        wait(|done| self.store.command(command, by, done))
+        wait(|done| self.store.command(command, by, Arc::default(), done))
     }
 
     /// Retries by id.

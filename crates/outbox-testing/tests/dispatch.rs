@@ -16,7 +16,7 @@ use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_core::state::State;
 use outbox_core::status::{HealthStatus, ListRequest, MessageFilter, OneOrMany};
 use outbox_core::store::{By, Command, wait};
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::text;
 use outbox_testing::network::{Fate, Network, NetworkTransport};
 use tokio::runtime::Runtime;
@@ -74,6 +74,7 @@ fn rig(directory: &Path, network: &Arc<Network>, destination: &str) -> Rig {
         observer: Some(Arc::clone(&ends) as _),
         pending_max: 1_000_000,
         wal_max: 1 << 30,
+        parts: Parts::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let network = Arc::clone(network);
@@ -272,7 +273,7 @@ fn a_rate_limit_paces_and_a_pause_holds_until_it_is_resumed() {
     let network = Network::new(lane_of, |_| (Fate::Acknowledged, Duration::ZERO));
     let rig = rig(directory.path(), &network, r#""concurrency":8,"rateLimit":{"perSecond":50,"burst":1}"#);
     let by = || By { actor: String::from("tester"), reason: Some(String::from("planned maintenance")) };
-    let order = |command| wait(|done| rig.outbox.command(command, by(), done)).unwrap();
+    let order = |command| wait(|done| rig.outbox.command(command, by(), Arc::default(), done)).unwrap();
     order(Command::Pause { destination: String::from("test") });
     for lane in 0..11 {
         enqueue(&rig.outbox, lane, 0);
@@ -307,7 +308,9 @@ fn a_person_s_retry_sends_dead_letters_again_in_their_old_place() {
     refuse.store(false, Ordering::SeqCst);
     let filter = MessageFilter { status: Some(OneOrMany::One(State::Failed)), ..MessageFilter::default() };
     let by = By { actor: String::from("tester"), reason: None };
-    let changed = wait(|done| rig.outbox.command(Command::Retry { filter, allow_overtaken: false }, by, done)).unwrap();
+    let changed =
+        wait(|done| rig.outbox.command(Command::Retry { filter, allow_overtaken: false }, by, Arc::default(), done))
+            .unwrap();
     assert_eq!(changed.count, 6);
     rig.ends.wait_for(12);
     assert_in_order(&network.taken(), 3, "");

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outbox_core::store::Store;
-use outbox_sqlite::{SqliteStore, StoreOptions};
+use outbox_sqlite::{Parts, SqliteStore, StoreOptions};
 use outbox_testing::histories::{histories, run, seeds};
 use outbox_testing::subject::Ingredients;
 
@@ -14,6 +15,8 @@ fn make(with: &Ingredients) -> Arc<dyn Store> {
         observer: Some(Arc::clone(&with.ear) as _),
         pending_max: with.pending_max,
         wal_max: 1 << 30,
+        // However slow the machine is, a part ends where the model says.
+        parts: Parts { messages: with.part_max, time: Duration::from_secs(600) },
     };
     Arc::new(SqliteStore::open(&with.directory.path().join("outbox.db"), options).unwrap())
 }

@@ -15,7 +15,7 @@ use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_core::state::State;
 use outbox_core::store::wait;
 use outbox_receiver::{Receiver, ReceiverConfig};
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::text;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
@@ -52,7 +52,13 @@ fn outbox(directory: &Path, runtime: &Runtime, url: &str, more: &Value) -> (Outb
     let clock = Arc::new(SystemClock);
     let (tell, ends) = mpsc::channel();
     let observer = Some(Arc::new(Ends(tell)) as _);
-    let options = StoreOptions { clock: Arc::clone(&clock) as _, observer, pending_max: 1_000_000, wal_max: 1 << 30 };
+    let options = StoreOptions {
+        clock: Arc::clone(&clock) as _,
+        observer,
+        pending_max: 1_000_000,
+        wal_max: 1 << 30,
+        parts: Parts::default(),
+    };
     let outbox = Outbox::start(OutboxParts {
         store: Arc::new(SqliteStore::open(&path, options).unwrap()),
         election: Arc::new(FileElection::new(&path)),

@@ -10,7 +10,7 @@ export const cancel = examples(
     done: 'withdrawn',
     applies: ['PENDING', 'HELD', 'FAILED'],
     confirmAbove: 100,
-    run: (outbox, filter, by) => outbox.cancelMessages(filter, by),
+    run: (outbox, filter, by, options) => outbox.cancelMessages(filter, by, options),
   }),
   'cancel 0193e5a0-0000-7000-8000-000000000000 --reason "entered for the wrong patient"',
   'cancel --tag visitId=4711 --status PENDING,HELD --dry-run',

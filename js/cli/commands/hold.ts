@@ -10,7 +10,7 @@ export const hold = examples(
     done: 'held',
     applies: 'PENDING',
     confirmAbove: 100,
-    run: (outbox, filter, by) => outbox.holdMessages(filter, by),
+    run: (outbox, filter, by, options) => outbox.holdMessages(filter, by, options),
   }),
   'hold --tag schoolId=12 --reason "the school asked for a stop"',
 )

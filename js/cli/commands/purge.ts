@@ -10,7 +10,7 @@ export const purge = examples(
     done: 'purged',
     applies: ['PENDING', 'HELD', 'SENT', 'ACKNOWLEDGED', 'FAILED', 'CANCELLED'],
     confirmAbove: 0,
-    run: (outbox, filter, by) => outbox.purgeMessages(filter, by),
+    run: (outbox, filter, by, options) => outbox.purgeMessages(filter, by, options),
   }),
   'purge --status ACKNOWLEDGED --to 2026-01-01 --dry-run',
   'purge --status ACKNOWLEDGED --to 2026-01-01 --yes --reason "kept by the clinic’s own record"',

@@ -11,7 +11,7 @@ export const release = examples(
     applies: 'HELD',
     confirmAbove: 100,
     overtaking: true,
-    run: (outbox, filter, by) => outbox.releaseMessages(filter, by),
+    run: (outbox, filter, by, options) => outbox.releaseMessages(filter, by, options),
   }),
   'release --tag schoolId=12',
 )

@@ -11,7 +11,7 @@ export const resend = examples(
     applies: ['SENT', 'ACKNOWLEDGED'],
     confirmAbove: 100,
     overtaking: true,
-    run: (outbox, filter, by) => outbox.resendMessages(filter, by),
+    run: (outbox, filter, by, options) => outbox.resendMessages(filter, by, options),
   }),
   'resend 0193e5a0-0000-7000-8000-000000000000 --reason "the receiver lost it"',
   'resend --destination malaffi --from 2026-01-31 --to 2026-02-01 --dry-run',

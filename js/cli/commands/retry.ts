@@ -12,7 +12,7 @@ const RETRY: Steering = {
   applies: 'FAILED',
   confirmAbove: 100,
   overtaking: true,
-  run: (outbox, filter, by) => outbox.retryMessages(filter, by),
+  run: (outbox, filter, by, options) => outbox.retryMessages(filter, by, options),
 }
 
 export const retry = examples(

@@ -263,7 +263,12 @@ impl Driver {
         tracing::error!(destination = %name, code, "the destination refuses every message and is paused");
         let by = By { actor: String::from("hl7-outbox"), reason: Some(format!("reject-streak: {code}")) };
         let bell = Arc::clone(&self.bell);
-        self.store.command(Command::Pause { destination: name.to_owned() }, by, Box::new(move |_| bell.ring_command()));
+        self.store.command(
+            Command::Pause { destination: name.to_owned() },
+            by,
+            Arc::default(),
+            Box::new(move |_| bell.ring_command()),
+        );
     }
 
     fn note(&self, way: &Way, state: DestinationState, reason: Option<String>) {

@@ -27,20 +27,22 @@ use outbox_core::alert::{AlertMove, Notice, NoticeEnd};
 use outbox_core::error::{OutboxError, code};
 use outbox_core::message::MessageId;
 use outbox_core::retention::{Place as Sweeping, Retention, Swept};
-use outbox_core::status::Changed;
 use outbox_core::status::DestinationState;
 use outbox_core::store::TurnResult;
 use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
 
 pub(crate) use self::alert::GIVEN_UP_MS;
 pub(crate) use self::checkpoint::{Checkpointer, prove, reserve};
+pub(crate) use self::command::{Begun, LISTED_MAX, Part, meant};
 use self::enqueue::Ready;
 pub(crate) use self::group::Writer;
 use self::unit::Unit;
+use crate::bulk::Parts;
 use crate::digest::Digests;
 use crate::error::Failure;
 use crate::home::Home;
 use crate::identity::{self, Place};
+use crate::walk::Meant;
 
 /// One queued operation.
 pub(crate) trait Operation: Send {
@@ -158,8 +160,20 @@ impl WriterHandle {
         self.run(|unit| recover::mend_due(unit), done);
     }
 
-    pub(crate) fn command(&self, command: Command, by: By, done: Done<Changed>) {
-        self.run(move |unit| command::command(unit, &command, &by), done);
+    pub(crate) fn command(&self, command: Command, by: By, parts: Parts, done: Done<Begun>) {
+        self.run(move |unit| command::command(unit, &command, &by, &parts), done);
+    }
+
+    /// A part of a command on many messages: these, at most for `time`.
+    pub(crate) fn part(
+        &self,
+        order: Arc<(Command, Meant)>,
+        action: i64,
+        seqs: Arc<Vec<i64>>,
+        time: Duration,
+        done: Done<Part>,
+    ) {
+        self.run(move |unit| command::part(unit, &order.0, &order.1, action, &seqs, time), done);
     }
 
     pub(crate) fn sweep(&self, retention: Retention, from: Sweeping, done: Done<Swept>) {

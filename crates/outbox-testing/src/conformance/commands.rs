@@ -1,5 +1,6 @@
 //! Orders of persons.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use outbox_core::acknowledgement::Outcome;
@@ -224,7 +225,9 @@ pub fn a_command_without_an_actor_is_refused(make: Make<'_>) {
     let subject = Subject::new(make, 100);
     let id = subject.enqueue(message(1, None));
     let by = By { actor: String::from(" "), reason: None };
-    let refused = wait(|done| subject.store.command(Command::Cancel { filter: MessageFilter::default() }, by, done));
+    let refused = wait(|done| {
+        subject.store.command(Command::Cancel { filter: MessageFilter::default() }, by, Arc::default(), done)
+    });
     assert_eq!(refused.unwrap_err().code, code::ERR_OPTION);
     assert_eq!(subject.state(id), State::Pending);
 }

@@ -114,6 +114,8 @@ impl Line {
 pub(crate) struct Model {
     pub(crate) now: i64,
     pub(crate) pending_max: u64,
+    /// Most messages that a command changes in one commit.
+    pub(crate) part_max: usize,
     pub(crate) messages: Vec<Kept>,
     /// Every change, in the order of the commits.
     pub(crate) lines: Vec<Line>,
@@ -128,10 +130,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(now: i64, pending_max: u64) -> Self {
+    pub(crate) fn new(now: i64, pending_max: u64, part_max: usize) -> Self {
         Self {
             now,
             pending_max,
+            part_max,
             messages: Vec::new(),
             lines: Vec::new(),
             told: VecDeque::new(),

@@ -1,17 +1,20 @@
 //! Runs a history against a store and its model.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use outbox_core::clock::Clock;
 use outbox_core::error::OutboxError;
 use outbox_core::message::NewMessage;
+use outbox_core::status::Changed;
 use outbox_core::store::{By, Command, Done, Store, Turn, wait};
 use proptest::{prop_assert, prop_assert_eq};
 
 use super::Checked;
 use super::model::{Line, Model};
+use super::orders::{Large, PATIENCE};
 use super::plan::{self, Call};
 use super::step::{End, History, Kind, Order, Step, TurnDraft, Which, Write};
 use crate::clock::ManualClock;
@@ -22,12 +25,45 @@ const LONG_S: u32 = 10_000;
 
 /// A store, its model, and what both were made with.
 pub(super) struct Course<'a> {
+    /// Dropped first: the store does not wait for a history that has failed.
+    seams: Seams,
     pub(super) store: Arc<dyn Store>,
     pub(super) model: Model,
     pub(super) with: Ingredients,
     /// Cursors behind each change, the one before the first included.
     pub(super) cursors: Vec<Option<String>>,
     make: Make<'a>,
+    /// Orders that go on in parts, one after another.
+    large: VecDeque<Large>,
+}
+
+/// What the store says of orders that go on in parts.
+enum Word {
+    /// It stands at a seam.
+    Seam,
+    /// An order has its answer.
+    Answered,
+}
+
+/// Where the store waits between two parts.
+struct Seams {
+    tell: Sender<Word>,
+    words: Receiver<Word>,
+    go_on: Sender<()>,
+}
+
+impl Seams {
+    fn new(ear: &Ear) -> Self {
+        let (tell, words) = channel();
+        let (go_on, told_to) = channel();
+        let (arrives, told_to) = (tell.clone(), Mutex::new(told_to));
+        ear.stand_at_seams(move || {
+            let _ = arrives.send(Word::Seam);
+            // Gone on without a word when the history has failed.
+            let _ = told_to.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        });
+        Self { tell, words, go_on }
+    }
 }
 
 /// Runs a history. What `make` makes must keep its messages in the folder that it is given: it is opened again.
@@ -36,10 +72,13 @@ pub fn run(make: Make<'_>, history: &History) -> Checked {
         clock: ManualClock::new(),
         ear: Arc::<Ear>::default(),
         pending_max: history.pending_max,
+        part_max: history.part_max,
         directory: folder(),
     };
-    let model = Model::new(with.clock.now().0, history.pending_max);
-    let mut course = Course { store: make(&with), model, with, cursors: vec![None], make };
+    let model = Model::new(with.clock.now().0, history.pending_max, history.part_max);
+    let seams = Seams::new(&with.ear);
+    let store = make(&with);
+    let mut course = Course { store, model, with, cursors: vec![None], make, large: VecDeque::new(), seams };
     for step in &history.steps {
         course.step(step)?;
         course.check()?;
@@ -54,7 +93,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Compares the answer to a call with the model.
-type Compare = Box<dyn FnOnce(&mut Model) -> Checked>;
+type Compare = Box<dyn FnOnce(&mut Model) -> Checked<Option<Large>>>;
 
 fn ask<T: Send + 'static>(operation: impl FnOnce(Done<T>)) -> Receiver<Result<T, OutboxError>> {
     let (tell, told) = sync_channel(1);
@@ -65,7 +104,14 @@ fn ask<T: Send + 'static>(operation: impl FnOnce(Done<T>)) -> Receiver<Result<T,
 impl Course<'_> {
     fn step(&mut self, step: &Step) -> Checked {
         match step {
-            Step::Write(writes) => self.write(writes),
+            Step::Write(writes) => {
+                self.write(writes)?;
+                self.go_on(&[])
+            }
+            Step::InParts { order, at_seams } => {
+                self.write(&[Write::Order(*order)])?;
+                self.go_on(at_seams)
+            }
             Step::Pass(seconds) => {
                 self.pass(i64::from(*seconds));
                 Ok(())
@@ -120,10 +166,68 @@ impl Course<'_> {
         let last = wait(|done| self.store.enqueue(Box::new(|| Ok(Vec::new())), done));
         prop_assert!(last.is_ok());
         self.tell()?;
-        compared.into_iter().try_for_each(|compare| compare(&mut self.model))?;
+        for compare in compared {
+            self.large.extend(compare(&mut self.model)?);
+        }
+        self.nobody_else()
+    }
+
+    /// Everything that the store has told is accounted for.
+    fn nobody_else(&self) -> Checked {
         let more: Vec<Line> = self.model.told.iter().map(Line::of).collect();
         prop_assert_eq!(more, Vec::new(), "changes that nobody made");
         Ok(())
+    }
+
+    /// Lets orders go on that go on in parts, and writes something else before each part of the first.
+    fn go_on(&mut self, at_seams: &[Vec<Write>]) -> Checked {
+        let mut at_seams = at_seams.iter();
+        while let Some(mut large) = self.large.pop_front() {
+            // Its beginning is a seam too: it has not looked for anything yet.
+            let begins = self.next_word(&large)?;
+            prop_assert!(begins.is_none(), "{:?} is through at once: {:?}", large.command, begins);
+            self.write(at_seams.next().map_or(&[], Vec::as_slice))?;
+            self.model.lists(&mut large);
+            let mut said = self.pass_seam(&large)?;
+            loop {
+                let found = self.model.finds(&mut large);
+                if let Some(answer) = said {
+                    prop_assert_eq!(found, Vec::<usize>::new(), "{:?} left these", large.command);
+                    large.compare(answer)?;
+                    break;
+                }
+                prop_assert!(!found.is_empty(), "{:?} goes on with nothing", large.command);
+                self.write(at_seams.next().map_or(&[], Vec::as_slice))?;
+                said = self.pass_seam(&large)?;
+                self.tell()?;
+                self.model.part(&mut large, &found)?;
+                self.nobody_else()?;
+                self.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets it go on to its next seam, or to its end.
+    fn pass_seam(&self, large: &Large) -> Checked<Option<Result<Changed, OutboxError>>> {
+        prop_assert!(self.seams.go_on.send(()).is_ok());
+        self.next_word(large)
+    }
+
+    /// Waits until it stands at a seam, or has its answer.
+    fn next_word(&self, large: &Large) -> Checked<Option<Result<Changed, OutboxError>>> {
+        loop {
+            match self.seams.words.recv_timeout(PATIENCE) {
+                Ok(Word::Seam) => return Ok(None),
+                // Of another one, perhaps.
+                Ok(Word::Answered) => {
+                    if let Ok(answer) = large.told.try_recv() {
+                        return Ok(Some(answer));
+                    }
+                }
+                Err(_) => prop_assert!(false, "{:?} neither goes on nor ends", large.command),
+            }
+        }
     }
 
     /// Keeps the store's thread busy until it is dropped.
@@ -144,24 +248,30 @@ impl Course<'_> {
             Call::Enqueue(messages) => {
                 let sent = messages.clone();
                 let told = ask(|done| store.enqueue(Box::new(move || Ok(sent)), done));
-                Box::new(move |model| model.enqueued(&messages, told.recv().unwrap()))
+                Box::new(move |model| model.enqueued(&messages, told.recv().unwrap()).map(|()| None))
             }
             Call::Turn(turn) => {
                 let told = ask(|done| store.turn(turn.clone(), done));
-                Box::new(move |model| model.turned(&turn, told.recv().unwrap()))
+                Box::new(move |model| model.turned(&turn, told.recv().unwrap()).map(|()| None))
             }
             Call::Order(command) => {
-                let told = ask(|done| store.command(command.clone(), by, done));
-                Box::new(move |model| model.ordered(&command, told.recv().unwrap()))
+                let (tell, told) = sync_channel(1);
+                let answered = self.seams.tell.clone();
+                let done: Done<Changed> = Box::new(move |result| {
+                    let _ = tell.send(result);
+                    let _ = answered.send(Word::Answered);
+                });
+                store.command(command.clone(), by, Arc::default(), done);
+                Box::new(move |model| model.ordered(command, told))
             }
             Call::Replace(old, correction) => {
                 let sent = vec![correction.as_ref().clone()];
                 let told = ask(|done| store.replace(old, Box::new(move || Ok(sent)), by, done));
-                Box::new(move |model| model.replaced(old, &correction, told.recv().unwrap()))
+                Box::new(move |model| model.replaced(old, &correction, told.recv().unwrap()).map(|()| None))
             }
             Call::TakeOver => {
                 let told = ask(|done| store.recover(done));
-                Box::new(move |model| model.taken_over(told.recv().unwrap()))
+                Box::new(move |model| model.taken_over(told.recv().unwrap()).map(|()| None))
             }
         }
     }
@@ -218,6 +328,7 @@ impl Course<'_> {
                 prop_assert_eq!(&self.model.behind_dead_letters(), &pending, "stuck, and not behind a dead letter");
                 let filter = by_ids(&self.model.holders());
                 self.calls(vec![Call::Order(Command::Cancel { filter })])?;
+                self.go_on(&[])?;
             }
         }
         self.check()

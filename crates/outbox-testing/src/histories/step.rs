@@ -6,11 +6,15 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::subject::PART_MAX;
+
 /// Steps, and the most messages that may wait.
 #[derive(Clone)]
 pub struct History {
     /// Most messages PENDING or HELD.
     pub pending_max: u64,
+    /// Most messages that a command changes in one commit.
+    pub part_max: usize,
     /// What happens.
     pub(crate) steps: Vec<Step>,
 }
@@ -18,7 +22,7 @@ pub struct History {
 impl fmt::Debug for History {
     /// A line a step.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {} may wait", self.pending_max)?;
+        write!(f, "at most {} may wait, and {} change in a commit", self.pending_max, self.part_max)?;
         self.steps.iter().try_for_each(|step| write!(f, "\n  {step:?}"))
     }
 }
@@ -28,6 +32,8 @@ impl fmt::Debug for History {
 pub(crate) enum Step {
     /// Writes that are committed together.
     Write(Vec<Write>),
+    /// An order on all messages of a destination. If it goes on in parts, something else is written before each.
+    InParts { order: Order, at_seams: Vec<Vec<Write>> },
     /// Time passes, in seconds.
     Pass(u32),
     /// The wall clock jumps back, in seconds; the dispatcher notices.
@@ -137,14 +143,18 @@ pub(crate) enum Which {
 
 /// Histories of up to `steps` steps.
 pub fn histories(steps: usize) -> impl Strategy<Value = History> {
-    (prop_oneof![Just(5_u64), Just(12), Just(1_000)], vec(step(), 1..steps))
-        .prop_map(|(pending_max, steps)| History { pending_max, steps })
+    let part_max = prop_oneof![1_usize..5, Just(PART_MAX)];
+    (prop_oneof![Just(5_u64), Just(12), Just(1_000)], part_max, vec(step(), 1..steps))
+        .prop_map(|(pending_max, part_max, steps)| History { pending_max, part_max, steps })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         30 => vec(write(), 1..2).prop_map(Step::Write),
         8 => vec(write(), 2..5).prop_map(Step::Write),
+        4 => (order(), prop::bool::weighted(0.1), vec(vec(write(), 0..3), 0..6)).prop_map(|(order, elsewhere, at_seams)| {
+            Step::InParts { order: Order { which: Which::All { elsewhere }, ..order }, at_seams }
+        }),
         8 => prop_oneof![4 => 1_u32..40, 1 => 600_u32..1_500].prop_map(Step::Pass),
         1 => (10_u32..5_000).prop_map(Step::TurnBack),
         1 => Just(Step::Reopen),

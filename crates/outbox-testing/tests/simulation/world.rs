@@ -15,7 +15,7 @@ use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
 use outbox_core::state::State;
 use outbox_core::status::{Changed, MessageFilter, Stats};
 use outbox_core::store::{By, Command, wait};
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::text;
 use outbox_testing::network::{Network, NetworkTransport};
 use tempfile::TempDir;
@@ -120,6 +120,7 @@ impl World {
             observer: Some(Arc::clone(&self.bell) as _),
             pending_max: 1_000_000,
             wal_max: 1 << 30,
+            parts: Parts::default(),
         };
         let network = Arc::clone(network);
         Outbox::start(OutboxParts {
@@ -184,7 +185,7 @@ pub(crate) fn enqueue(outbox: &Outbox, control_ids: &[String]) {
 
 pub(crate) fn order(outbox: &Outbox, command: Command) -> Changed {
     let by = By { actor: String::from("tester"), reason: None };
-    wait(|done| outbox.command(command, by, done)).unwrap()
+    wait(|done| outbox.command(command, by, Arc::default(), done)).unwrap()
 }
 
 pub(crate) fn count(figures: &Stats, state: State) -> u64 {

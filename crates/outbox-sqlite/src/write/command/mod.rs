@@ -7,43 +7,49 @@ mod rectify;
 mod replace;
 mod withdraw;
 
+use std::time::Duration;
+
 use outbox_core::error::{OutboxError, code};
 use outbox_core::message::MessageId;
-use outbox_core::state::State;
-use outbox_core::status::Changed;
+use outbox_core::status::{Changed, Unchanged};
 use outbox_core::store::{By, Command};
 use rusqlite::params;
 
 pub(crate) use self::destination::{note_configuration, note_destination};
-use self::each::for_each;
+pub(crate) use self::each::{LISTED_MAX, Part, meant};
 pub(crate) use self::replace::replace;
 pub(crate) use self::withdraw::erase;
 use super::unit::Unit;
+use crate::bulk::Parts;
 use crate::error::Failure;
+use crate::walk::{Meant, Walk};
 
 /// Longest `actor` and `reason`, in characters.
 const WORDS_MAX: usize = 500;
+/// How long the messages of a command are looked for inside a transaction. What takes longer is looked for by a reader.
+const FIRST_LOOK_TIME_MAX: Duration = Duration::from_millis(5);
+/// Contents that are overwritten in one commit with others, in bytes. More go one after another, in the time of a part.
+const PURGE_BYTES_MAX: u64 = 4 << 20;
 
-/// Carries an order out.
-pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result<Changed, Failure> {
+/// What became of an order at once.
+pub(crate) enum Begun {
+    /// It is carried out.
+    Whole(Changed),
+    /// It means more messages than one commit may change: so far it is on record.
+    Large {
+        /// To the messages that it means.
+        walk: Box<Walk>,
+        /// The number of its record.
+        action: i64,
+        /// Named, and not there.
+        missing: Vec<Unchanged>,
+    },
+}
+
+/// Carries an order out, or begins one on many messages.
+pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By, parts: &Parts) -> Result<Begun, Failure> {
     check(by)?;
     let changed = match command {
-        Command::Retry { filter, allow_overtaken } => {
-            let states = [State::Pending, State::Failed, State::Cancelled];
-            for_each(unit, filter, &states, |unit, row| put_back::retry(unit, row, *allow_overtaken))?
-        }
-        Command::Release { filter, allow_overtaken } => {
-            for_each(unit, filter, &[State::Held], |unit, row| put_back::release(unit, row, *allow_overtaken))?
-        }
-        Command::Resend { filter, allow_overtaken } => {
-            let states = [State::Sent, State::Acknowledged];
-            for_each(unit, filter, &states, |unit, row| put_back::resend(unit, row, *allow_overtaken))?
-        }
-        Command::Cancel { filter } => {
-            for_each(unit, filter, &[State::Pending, State::Held, State::Failed], withdraw::cancel)?
-        }
-        Command::Hold { filter } => for_each(unit, filter, &[State::Pending], withdraw::hold)?,
-        Command::Purge { filter } => for_each(unit, filter, &State::ALL, withdraw::purge)?,
         Command::Pause { destination } => destination::pause(unit, destination, by)?,
         Command::Resume { destination } => destination::resume(unit, destination)?,
         Command::Configure { destination, patch } => destination::configure(unit, destination, patch)?,
@@ -51,11 +57,52 @@ pub(crate) fn command(unit: &mut Unit<'_>, command: &Command, by: &By) -> Result
         Command::Rectify(order) => rectify::rectify(unit, order, by)?,
         Command::Reveal { .. } => Changed::default(),
         Command::Export { ids } => Changed { count: ids.len() as u64, ..Changed::default() },
+        _ => match on_messages(unit, command, by, parts)? {
+            Begun::Whole(changed) => changed,
+            large @ Begun::Large { .. } => return Ok(large),
+        },
     };
     outbox_core::fault!("command-carried-out", Failure::planted);
     let (name, detail) = described(command);
     record(unit, name, &detail, by, changed.count)?;
-    Ok(changed)
+    Ok(Begun::Whole(changed))
+}
+
+/// A command on few messages that are found at once is one commit, whatever else it shares it with.
+fn on_messages(unit: &mut Unit<'_>, command: &Command, by: &By, parts: &Parts) -> Result<Begun, Failure> {
+    let Some(meant) = each::meant(command) else { return Ok(Begun::Whole(Changed::default())) };
+    let bound = unit.newest()?;
+    // Looked for before anything changes: a purge would hide what it has just changed.
+    let missing = each::missing(unit, &meant.filter)?;
+    let (mut walk, mut found) = (Walk::plain(meant.clone(), bound), Vec::new());
+    walk.look(unit.connection, &mut found, parts.messages + 1, FIRST_LOOK_TIME_MAX)?;
+    let heavy = matches!(command, Command::Purge { .. }) && each::weight(unit, &found)? > PURGE_BYTES_MAX;
+    if !walk.is_through() || found.len() > parts.messages || heavy {
+        let (name, detail) = described(command);
+        let action = record(unit, name, &detail, by, 0)?;
+        return Ok(Begun::Large { walk: Box::new(Walk::begin(unit.connection, meant, bound)?), action, missing });
+    }
+    let mut changed = each::part(unit, command, &meant, &found, None)?.changed;
+    changed.unchanged.extend(missing);
+    changed.unchanged.truncate(each::LISTED_MAX);
+    Ok(Begun::Whole(changed))
+}
+
+/// Carries a part of an order out, and adds what it changed to the order's record.
+pub(crate) fn part(
+    unit: &mut Unit<'_>,
+    command: &Command,
+    meant: &Meant,
+    action: i64,
+    seqs: &[i64],
+    time: Duration,
+) -> Result<Part, Failure> {
+    let part = each::part(unit, command, meant, seqs, Some(time))?;
+    outbox_core::fault!("bulk-part", Failure::planted);
+    unit.connection
+        .prepare_cached("UPDATE action SET changed = changed + ?2 WHERE n = ?1")?
+        .execute(params![action, i64::try_from(part.changed.count).unwrap_or(i64::MAX)])?;
+    Ok(part)
 }
 
 /// The file was put back, or came from elsewhere: what it says is old or another's, so a person looks before anything is sent.
@@ -120,7 +167,7 @@ fn described(command: &Command) -> (&'static str, serde_json::Value) {
     }
 }
 
-fn record(unit: &Unit<'_>, command: &str, detail: &serde_json::Value, by: &By, count: u64) -> Result<(), Failure> {
+fn record(unit: &Unit<'_>, command: &str, detail: &serde_json::Value, by: &By, count: u64) -> Result<i64, Failure> {
     unit.connection
         .prepare_cached(
             "INSERT INTO action (at, actor, reason, command, detail, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -133,7 +180,7 @@ fn record(unit: &Unit<'_>, command: &str, detail: &serde_json::Value, by: &By, c
             detail.to_string(),
             i64::try_from(count).unwrap_or(i64::MAX)
         ])?;
-    Ok(())
+    Ok(unit.connection.last_insert_rowid())
 }
 
 /// Remembers where a named reader of the changes has come to.

@@ -4,7 +4,7 @@ use outbox_core::error::code;
 use outbox_core::state::State;
 use rusqlite::params;
 
-use super::each::{Candidate, Done};
+use super::each::{After, Candidate, Done};
 use crate::error::Failure;
 use crate::read::is_overtaken;
 use crate::write::lane;
@@ -12,7 +12,12 @@ use crate::write::turn::enter;
 use crate::write::unit::Unit;
 
 /// PENDING: due now. FAILED, CANCELLED: pending again in the old place of the lane, attempts and error reset.
-pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+pub(super) fn retry(
+    unit: &mut Unit<'_>,
+    candidate: &Candidate,
+    allow_overtaken: bool,
+    after: &mut After,
+) -> Result<Done, Failure> {
     let standing = &candidate.standing;
     if candidate.in_flight() {
         return Ok(Done::Left(code::ERR_IN_FLIGHT));
@@ -23,9 +28,9 @@ pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken:
     if standing.state == State::Cancelled && !has_content(unit, standing.seq)? {
         return Ok(Done::Left(code::ERR_CONTENT_REMOVED));
     }
-    nudge(unit, &candidate.destination)?;
+    after.nudge(&candidate.destination);
     if standing.state != State::Pending {
-        return pend(unit, candidate, unit.now.0, true, false);
+        return pend(unit, candidate, unit.now.0, true, false, after);
     }
     unit.connection
         .prepare_cached(
@@ -39,24 +44,34 @@ pub(super) fn retry(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken:
 }
 
 /// HELD: pending, in the old place of the lane; a `notBefore` that has not come is still kept.
-pub(super) fn release(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+pub(super) fn release(
+    unit: &mut Unit<'_>,
+    candidate: &Candidate,
+    allow_overtaken: bool,
+    after: &mut After,
+) -> Result<Done, Failure> {
     if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
     let due = candidate.not_before.map_or(unit.now.0, |at| at.max(unit.now.0));
-    pend(unit, candidate, due, false, false)
+    pend(unit, candidate, due, false, false, after)
 }
 
 /// SENT, ACKNOWLEDGED: pending again, marked as a possible duplicate.
-pub(super) fn resend(unit: &mut Unit<'_>, candidate: &Candidate, allow_overtaken: bool) -> Result<Done, Failure> {
+pub(super) fn resend(
+    unit: &mut Unit<'_>,
+    candidate: &Candidate,
+    allow_overtaken: bool,
+    after: &mut After,
+) -> Result<Done, Failure> {
     if !has_content(unit, candidate.standing.seq)? {
         return Ok(Done::Left(code::ERR_CONTENT_REMOVED));
     }
     if !allow_overtaken && overtaken(unit, candidate)? {
         return Ok(Done::Left(code::OVERTAKEN));
     }
-    nudge(unit, &candidate.destination)?;
-    pend(unit, candidate, unit.now.0, true, true)
+    after.nudge(&candidate.destination);
+    pend(unit, candidate, unit.now.0, true, true, after)
 }
 
 /// Retention drops the contents of delivered and withdrawn messages.
@@ -64,18 +79,14 @@ fn has_content(unit: &Unit<'_>, seq: i64) -> Result<bool, Failure> {
     Ok(unit.connection.prepare_cached("SELECT 1 FROM body WHERE seq = ?1")?.exists([seq])?)
 }
 
-/// A person who asks for an attempt gets a probe now, even while the destination rests.
-fn nudge(unit: &Unit<'_>, destination: &str) -> Result<(), Failure> {
-    unit.connection
-        .prepare_cached(
-            "INSERT INTO destination (name, since, nudges) VALUES (?1, ?2, 1)
-             ON CONFLICT (name) DO UPDATE SET nudges = nudges + 1",
-        )?
-        .execute(params![destination, unit.now.0])?;
-    Ok(())
-}
-
-fn pend(unit: &mut Unit<'_>, candidate: &Candidate, due: i64, manual: bool, duplicate: bool) -> Result<Done, Failure> {
+fn pend(
+    unit: &mut Unit<'_>,
+    candidate: &Candidate,
+    due: i64,
+    manual: bool,
+    duplicate: bool,
+    after: &mut After,
+) -> Result<Done, Failure> {
     let Candidate { standing, destination, .. } = candidate;
     let place = if due > unit.now.0 {
         "deferred"
@@ -91,7 +102,9 @@ fn pend(unit: &mut Unit<'_>, candidate: &Candidate, due: i64, manual: bool, dupl
         )?
         .execute(params![standing.seq, due, place, manual, duplicate, unit.now.0])?;
     unit.moved(&standing.moved(destination, State::Pending, 0, None))?;
-    lane::settle_any(unit, standing.lane.as_ref())?;
+    if candidate.stands_in_lane() || matches!(place, "waiting" | "front") {
+        after.settle(standing.lane.as_ref());
+    }
     Ok(Done::Changed)
 }
 
