@@ -214,6 +214,8 @@ async function flipAnywhere({ flips, random, original, path, attendant, figures 
   for (const code of codes) figures.codes[code] = (figures.codes[code] ?? 0) + 1
   if (codes.length > 0) figures.refused += 1
   violations.push(...codes.filter((code) => !/^ERR_[A-Z_]+$/.test(code)).map((code) => `refused without a code, ${where}: ${code}`))
+  // Damage is no defect of ours, and its remedy is another.
+  if (codes.includes('ERR_PANIC')) violations.push(`damage was called a defect (ERR_PANIC), ${where}`)
   for (const { control, digest } of receiver.arrivals) if (!known.has(digest)) violations.push(`${control} arrived with bytes that nobody stored, ${where}`)
   for (const { controlId, content } of seen.messages) {
     if (content !== null && content !== 'none' && !known.has(content)) violations.push(`the content of ${controlId} is not what was stored, ${where}`)

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::path::{ENDING, PATIENCE, directory};
+use crate::queue::ENDING as QUEUE;
 
 /// Names a reader of the changes holds; see `lock`.
 const READER: &str = ".reader-";
 /// What an interrupted restore leaves; see `restore`.
 pub(crate) const RESTORING: &str = ".restoring";
-const FIXED: [&str; 6] = ["-wal", "-shm", "-journal", ".lock", ".dispatcher", RESTORING];
+const FIXED: [&str; 8] = ["-wal", "-shm", "-journal", ".lock", ".dispatcher", ".epoch", QUEUE, RESTORING];
 
 /// The marks of processes beside a file.
 #[derive(Debug, Default)]

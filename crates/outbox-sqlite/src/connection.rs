@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags};
 
 use crate::error::Failure;
 
@@ -12,10 +12,13 @@ use crate::error::Failure;
 /// let one busy writer starve another.
 const BUSY_STEP_MAX_US: u64 = 1_000;
 /// Gives up after this long: before a caller's own limit of five seconds makes its fate unknown.
-const BUSY_MAX: Duration = Duration::from_secs(4);
+pub(crate) const BUSY_MAX: Duration = Duration::from_secs(4);
 /// Pages in the write-ahead log before a commit folds them back, on connections that seldom write (`write::checkpoint` has the
 /// writer's own rule).
 const CHECKPOINT_PAGES: i32 = 4_000;
+/// The file grows, and is cut off, in steps of so many bytes. Every byte of a step is taken from the file system at once: what
+/// is written there later needs no room (`file::OpenFile::has_room`).
+const STEP_BYTES: i32 = 1 << 20;
 const STATEMENTS_KEPT: usize = 128;
 const CACHE_KIB: i32 = 32 * 1_024;
 
@@ -31,6 +34,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Failure> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     // Before anything else: the first statement already may meet another process's lock.
     connection.busy_handler(Some(wait_for_lock))?;
+    connection.file_control(Some(MAIN_DB), FileControl::ChunkSize(&mut { STEP_BYTES }))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // On macOS only these reach the platter; elsewhere they do nothing.
     connection.pragma_update(None, "fullfsync", true)?;
@@ -59,10 +63,23 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Failure> {
 thread_local! {
     /// When the present wait of this thread began.
     static BUSY_SINCE: Cell<Instant> = Cell::new(Instant::now());
+    /// Whether this thread waits for locks.
+    static WAITS: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Does something that shall not wait for another process's lock: it finds it busy at once.
+pub(crate) fn without_waiting<T>(run: impl FnOnce() -> T) -> T {
+    WAITS.set(false);
+    let done = run();
+    WAITS.set(true);
+    done
 }
 
 /// Measured in time, not in steps: a sleep is as long as the system makes it.
 fn wait_for_lock(tries: i32) -> bool {
+    if !WAITS.get() {
+        return false;
+    }
     if tries == 0 {
         BUSY_SINCE.set(Instant::now());
     }

@@ -48,6 +48,11 @@ impl Failure {
         }
     }
 
+    /// Whether a row holds what nobody stored.
+    pub(crate) fn is_impossible_value(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if is_impossible_value(error))
+    }
+
     /// Whether a constraint of the schema refused it.
     pub(crate) fn is_constraint(&self) -> bool {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
@@ -75,6 +80,22 @@ impl Failure {
     }
 }
 
+/// Whether a value that was read cannot have been stored: of another type, out of its range, no UTF-8, or an unknown word.
+/// The columns' own types and every statement's are fixed here, so only bytes that changed on disk come to that; and a row
+/// that others refer to and that is not there is nothing else.
+fn is_impossible_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)
+            | Error::InvalidQuery
+            | Error::QueryReturnedNoRows
+    )
+}
+
 /// The public error for an error of SQLite.
 pub(crate) fn translate(error: &rusqlite::Error) -> OutboxError {
     let known = match error.sqlite_error_code() {
@@ -85,6 +106,7 @@ pub(crate) fn translate(error: &rusqlite::Error) -> OutboxError {
         Some(ErrorCode::NotADatabase) => code::ERR_NOT_AN_OUTBOX,
         Some(ErrorCode::DatabaseCorrupt) => code::ERR_FILE_DAMAGED,
         Some(ErrorCode::SystemIoFailure) => code::ERR_STORE_FAILED,
+        _ if is_impossible_value(error) => code::ERR_FILE_DAMAGED,
         _ => {
             let extended = error.sqlite_error().map_or(0, |inner| inner.extended_code);
             return OutboxError::new(
@@ -94,4 +116,29 @@ pub(crate) fn translate(error: &rusqlite::Error) -> OutboxError {
         }
     };
     OutboxError::plain(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_nobody_stored_is_damage_and_no_defect() {
+        let connection = Connection::open_in_memory().unwrap();
+        let read = |sql: &str| -> OutboxError {
+            let failure = Failure::from(connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap_err());
+            assert!(failure.is_impossible_value(), "{sql}");
+            assert!(!failure.is_disk_failure(), "{sql}: the file would be closed and opened again for ever");
+            failure.into_error()
+        };
+        for sql in ["SELECT 7", "SELECT x'00'", "SELECT CAST(x'ff' AS TEXT)", "SELECT NULL", "SELECT 'a' WHERE 0"] {
+            assert_eq!(read(sql).code, code::ERR_FILE_DAMAGED, "{sql}");
+        }
+        let narrow = connection.query_row("SELECT 1 << 40", [], |row| row.get::<_, u32>(0)).unwrap_err();
+        assert_eq!(translate(&narrow).code, code::ERR_FILE_DAMAGED);
+        let ours = connection.prepare("SELECT nothing").unwrap_err();
+        assert_eq!(translate(&ours).code, code::ERR_PANIC);
+    }
 }

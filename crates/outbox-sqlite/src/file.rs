@@ -1,15 +1,18 @@
 //! The file as the writer holds it: opened, and opened again after the disk has failed.
 
+use std::cell::{Cell, RefCell};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outbox_core::error::{OutboxError, code};
-use rusqlite::Connection;
+use rusqlite::{Connection, FileControl, MAIN_DB};
 
 use crate::connection::open_writer;
 use crate::digest::Digests;
 use crate::error::Failure;
+use crate::queue::Queue;
 use crate::schema;
 use crate::write::{Checkpointer, prove, reserve};
 
@@ -23,6 +26,9 @@ pub(crate) struct OpenFile {
     pub(crate) checkpointer: Checkpointer,
     pub(crate) connection: Connection,
     pub(crate) digests: Arc<Digests>,
+    queue: RefCell<Queue>,
+    path: PathBuf,
+    page_bytes: u64,
 }
 
 impl OpenFile {
@@ -63,11 +69,36 @@ impl OpenFile {
         self.checkpointer.unfolded_bytes()
     }
 
+    /// Begins a transaction that writes, when this process may.
+    pub(crate) fn begin(&self) -> Result<(), Failure> {
+        self.queue.borrow_mut().begin(&self.connection)
+    }
+
+    /// Whether the file system has given the file room for every page that it has after this transaction. What is in the log
+    /// alone is folded back into that room later, however full the disk is then; without it the log could not begin anew, and
+    /// nothing could be written any more.
+    pub(crate) fn has_room(&self) -> Result<bool, Failure> {
+        outbox_core::fault!("commit-room", Failure::planted);
+        let pages: u64 = self.connection.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))?;
+        let needed = pages * self.page_bytes;
+        // By its name: closing a descriptor of the file would drop this process's locks.
+        let is_there = || fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() >= needed);
+        if is_there() {
+            return Ok(true);
+        }
+        let mut size = i64::try_from(needed).unwrap_or(i64::MAX);
+        // A disk that fails is found by the commit.
+        let grown = self.connection.file_control(Some(MAIN_DB), FileControl::SizeHint(&mut size));
+        Ok(grown.is_ok() || is_there())
+    }
+
     fn of(path: &Path, mut connection: Connection) -> Result<Self, Failure> {
         let digests = Arc::new(Digests::of(&connection)?);
         reserve(path, &connection)?;
         let checkpointer = Checkpointer::start(path, &mut connection)?;
-        Ok(Self { checkpointer, connection, digests })
+        let page_bytes = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let queue = RefCell::new(Queue::open(path));
+        Ok(Self { checkpointer, connection, digests, queue, path: path.to_owned(), page_bytes })
     }
 }
 
@@ -75,8 +106,8 @@ impl OpenFile {
 /// new ones and still lets the old ones leave.
 pub(crate) struct Room {
     path: PathBuf,
-    looked: Option<Instant>,
-    is_short: bool,
+    looked: Cell<Option<Instant>>,
+    is_short: Cell<bool>,
     /// Whether the file has its reserve; unknown at first.
     has_reserve: Option<bool>,
 }
@@ -91,16 +122,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Room {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), looked: None, is_short: false, has_reserve: None }
+        Self { path: path.to_owned(), looked: Cell::new(None), is_short: Cell::new(false), has_reserve: None }
     }
 
     /// Whether new messages would take the room that is kept.
-    pub(crate) fn is_short(&mut self) -> bool {
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
-            self.looked = Some(Instant::now());
-            self.is_short = is_short(&self.path);
+    pub(crate) fn is_short(&self) -> bool {
+        if self.looked.get().is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            self.looked.set(Some(Instant::now()));
+            self.is_short.set(is_short(&self.path));
         }
-        self.is_short
+        self.is_short.get()
     }
 
     /// Gives the file's own reserve up when room has become short, and sets it aside again when there is enough. Inside a
@@ -110,7 +141,7 @@ impl Room {
             Some(has) => has,
             None => connection.prepare_cached("SELECT 1 FROM reserve")?.exists([])?,
         };
-        match (has, self.is_short) {
+        match (has, self.is_short.get()) {
             (true, true) => {
                 connection.prepare_cached("DELETE FROM reserve")?.execute([])?;
                 tracing::warn!("the disk is nearly full: new messages are refused, stored ones use the reserve");
@@ -132,9 +163,9 @@ impl Room {
     }
 
     /// The disk was found full.
-    pub(crate) fn found_full(&mut self) {
-        self.looked = Some(Instant::now());
-        self.is_short = true;
+    pub(crate) fn found_full(&self) {
+        self.looked.set(Some(Instant::now()));
+        self.is_short.set(true);
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`SqliteStore`] joins a writer and its readers;
 //! - `write`: one thread, group commit, an operation a file;
 //! - `bulk`: commands on many messages, part by part; `walk` finds these;
+//! - `queue`: whose turn it is to write, among processes;
 //! - `read`: a pool of connections, a question a function;
 //! - `schema`: what a file must be, and its migrations;
 //! - [`FileElection`]: who dispatches, by the operating system's file lock;
@@ -23,6 +24,7 @@ mod inspect;
 mod lock;
 mod part;
 mod path;
+mod queue;
 mod read;
 mod restore;
 mod schema;

@@ -147,9 +147,20 @@ impl FoldBack {
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?));
         match folded {
             // The next commit begins the log anew. One that came meanwhile has counted anew, and keeps its number.
-            Ok(true) => drop(self.unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire)),
+            Ok(true) => {
+                let _ = self.unfolded.compare_exchange(before, 0, Ordering::AcqRel, Ordering::Acquire);
+                self.mend_reserve();
+            }
             Ok(false) => {}
             Err(error) => note(error, &self.fails),
+        }
+    }
+
+    /// A file that was opened while the disk was full has no room for its log yet.
+    fn mend_reserve(&self) {
+        let has_room = std::fs::metadata(beside(&self.path, "-wal")).is_ok_and(|log| log.len() >= RESERVED_BYTES);
+        if !has_room && let Err(failure) = reserve(&self.path, &self.connection) {
+            tracing::warn!(why = failure.in_short(), "no room could be set aside for the write-ahead log yet");
         }
     }
 

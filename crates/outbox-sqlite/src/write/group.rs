@@ -133,7 +133,8 @@ impl Writer {
         }
     }
 
-    /// Runs a group: without savepoints, and again with them if that left something untidy.
+    /// Runs a group: without savepoints, and again with them if that left something untidy; and again without new messages
+    /// if the file cannot grow for them.
     fn transaction(
         &self,
         file: &OpenFile,
@@ -141,14 +142,20 @@ impl Writer {
         group: &mut [Box<dyn Operation>],
         applied: &mut usize,
     ) -> Result<Committed, Failure> {
-        let unit = || self.unit(file, no_room);
-        if let Some(committed) = attempt(file, &self.room, unit(), group, applied)? {
-            return Ok(committed);
+        let (mut no_room, mut is_careful) = (no_room, false);
+        loop {
+            let unit = self.unit(file, no_room);
+            match attempt(file, &self.room, if is_careful { unit.careful() } else { unit }, group, applied)? {
+                Attempt::Committed(committed) => return Ok(committed),
+                Attempt::Untidy => is_careful = true,
+                Attempt::NoRoom => {
+                    self.room.found_full();
+                    no_room = Some(code::ERR_DISK_FULL);
+                }
+            }
+            roll_back(&file.connection);
+            *applied = 0;
         }
-        roll_back(&file.connection);
-        *applied = 0;
-        let again = attempt(file, &self.room, unit().careful(), group, applied)?;
-        Ok(again.unwrap_or_default())
     }
 
     fn unit<'a>(&self, file: &'a OpenFile, no_room: Option<&'static str>) -> Unit<'a> {
@@ -249,17 +256,26 @@ impl Writer {
     }
 }
 
-/// One transaction; `None` when it must be given up for a careful one.
+/// What became of a transaction.
+enum Attempt {
+    Committed(Committed),
+    /// To be given up for a careful one.
+    Untidy,
+    /// To be given up for one without new messages.
+    NoRoom,
+}
+
+/// One transaction.
 fn attempt(
     file: &OpenFile,
     room: &Room,
     mut unit: Unit<'_>,
     group: &mut [Box<dyn Operation>],
     applied: &mut usize,
-) -> Result<Option<Committed>, Failure> {
-    let began = Instant::now();
+) -> Result<Attempt, Failure> {
     outbox_core::fault!("commit-begin", Failure::planted);
-    file.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    file.begin()?;
+    let began = Instant::now();
     let changes_before = file.connection.total_changes();
     let has_reserve = room.settle_reserve(&file.connection).inspect_err(|_| roll_back(&file.connection))?;
     for operation in group {
@@ -270,20 +286,25 @@ fn attempt(
             return Err(fatal);
         }
         if unit.untidy {
-            return Ok(None);
+            return Ok(Attempt::Untidy);
         }
         if began.elapsed() >= GROUP_TIME_MAX {
             break;
         }
     }
+    let admits = unit.no_room.is_none();
     let news = unit.close().inspect_err(|_| roll_back(&file.connection))?;
+    // What happens to stored messages is written all the same: it may use what was kept for it.
+    if admits && !file.has_room().inspect_err(|_| roll_back(&file.connection))? {
+        return Ok(Attempt::NoRoom);
+    }
     let wrote = file.connection.total_changes() != changes_before;
     let committing = Instant::now();
     if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
         return Err(failure);
     }
-    Ok(Some((news, has_reserve, wrote.then(|| committing.elapsed()))))
+    Ok(Attempt::Committed((news, has_reserve, wrote.then(|| committing.elapsed()))))
 }
 
 fn commit(connection: &Connection) -> Result<(), Failure> {

@@ -40,7 +40,7 @@ impl Standing {
             control_id: row.get(2)?,
             lane: row.get(3)?,
             position: row.get(4)?,
-            state: row.get_ref(5)?.as_str()?.parse().unwrap_or(State::Held),
+            state: row.get_ref(5)?.as_str()?.parse().map_err(|()| rusqlite::Error::InvalidQuery)?,
             attempts: row.get(6)?,
             tags: tags.unwrap_or_default(),
             cancel_requested: row.get(8)?,

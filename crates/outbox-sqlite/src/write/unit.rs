@@ -149,8 +149,11 @@ impl<'a> Unit<'a> {
         match (result, ended) {
             (Ok(value), Ok(())) => Ok(value),
             (Err(Failure::Refused(error)), Ok(())) => Err(error),
-            // A constraint that an operation runs into is a defect of ours, not the end of the file.
-            (Err(failure), Ok(())) if failure.is_constraint() => Err(failure.into_error()),
+            // A constraint that an operation runs into is a defect of ours, not the end of the file; and a damaged row ends
+            // those operations alone that need it.
+            (Err(failure), Ok(())) if failure.is_constraint() || failure.is_impossible_value() => {
+                Err(failure.into_error())
+            }
             (Err(failure), _) | (Ok(_), Err(failure)) => {
                 self.fatal = Some(failure);
                 Err(OutboxError::plain(code::ERR_STORE_FAILED))
