@@ -7,7 +7,12 @@ const VISITS = 2
 const BY = { actor: 'the rig' }
 
 /** How often each is done, in relation to the others. */
-export const ACTIONS = { store: 34, storeBatch: 6, storeForTwo: 4, repeat: 6, contradict: 2, look: 14, list: 5, bytes: 2, hold: 6, release: 6, cancel: 5, retry: 7, resend: 4, purge: 1, bulk: 3, replace: 7, pause: 2, resume: 3, configure: 2 }
+const ACTIONS = {
+  ...{ store: 34, storeBatch: 6, storeForTwo: 4, repeat: 6, contradict: 2 },
+  ...{ look: 14, list: 5, attempts: 3, bytes: 2 },
+  ...{ hold: 6, release: 6, cancel: 5, retry: 7, resend: 4, purge: 1, bulk: 3, replace: 7 },
+  ...{ pause: 2, resume: 3, configure: 2 },
+}
 const BAG = Object.entries(ACTIONS).flatMap(([name, share]) => Array(share).fill(name))
 
 /** Writes the calls of one history and remembers what was enqueued. `act(call)` makes one: `call(method, args, more)`. */
@@ -49,7 +54,7 @@ export class Author {
     const { random } = this
     const patient = like?.patient ?? `H-${random.between(1, PATIENTS)}`
     const visit = like?.visit ?? `V-${random.between(1, VISITS)}`
-    const key = like === undefined && random.chance(0.08) ? random.pick(['K-1', null]) : undefined
+    const key = like !== undefined ? like.key : random.chance(0.08) ? random.pick(['K-1', null]) : undefined
     const text = hl7({ control, patient, note }).replace(/\rPV1\|[^\r]*/, (segment) => `${segment}${'|'.repeat(19 - (segment.split('|').length - 1))}${visit}`)
     const laneOf = (name) => (key !== undefined ? key && `key ${key}` : { patient: `patient ${patient}`, 'PV1-19': `visit ${visit}` }[this.destinations[name].orderBy] ?? null)
     const options = {
@@ -69,7 +74,7 @@ export class Author {
       expires: options.expiresInMs !== undefined,
       ...(options.maxAttempts === undefined ? {} : { attempts: options.maxAttempts }),
     }
-    const written = { text, options, message, patient, visit, names }
+    const written = { text, options, message, patient, visit, key, names }
     this.#written.push(written)
     return written
   }
@@ -118,8 +123,8 @@ export class Author {
 
   /** Other bytes under a known control id. */
   contradict(call) {
-    const { message, patient, visit, names } = this.random.pick(this.#written.filter((one) => one.names !== null))
-    return this.#store(call, this.#write({ names, control: message.control, like: { patient, visit, lanes: message.lanes }, note: `Other ${this.random.between(1, 1_000)}` }))
+    const { message, names, ...like } = this.random.pick(this.#written.filter((one) => one.names !== null))
+    return this.#store(call, this.#write({ names, control: message.control, like: { ...like, lanes: message.lanes }, note: `Other ${this.random.between(1, 1_000)}` }))
   }
 
   look(call) {
@@ -130,6 +135,10 @@ export class Author {
   list(call) {
     const status = this.random.pick([undefined, 'PENDING', ['HELD', 'FAILED'], ['SENT', 'ACKNOWLEDGED'], 'CANCELLED'])
     return call('listMessages', [{ limit: 1_000, ...(status === undefined ? {} : { status }) }])
+  }
+
+  attempts(call) {
+    return call('getAttempts', [this.#some().id])
   }
 
   bytes(call) {

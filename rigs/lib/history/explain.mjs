@@ -12,7 +12,8 @@ const STATES_MAX = 20_000
 
 /**
  * `ops`: `{ kind, began, ended, …, words }`; one that is `optional` need not have happened. Answers `{ layers, failure }`: `layers` are
- * `{ at, states }`, the states that are possible from `at` until the next layer.
+ * `{ at, states }`, the states that are possible from `at` until the next layer. Arrivals learn when they can have been claimed at the
+ * earliest (`claimed`).
  */
 export function explain(ops, world) {
   const points = []
@@ -53,6 +54,7 @@ function closure(configurations, open, at, world) {
     for (const op of open) {
       if (done.includes(op)) continue
       for (const next of effects(state, op)) {
+        if (op.kind === 'arrival') op.claimed = Math.min(op.claimed ?? Infinity, next.claimed)
         const added = add(found, next, [...done, op])
         if (added !== null) queue.push(added)
       }
@@ -64,7 +66,9 @@ function closure(configurations, open, at, world) {
 
 function add(configurations, state, done) {
   const key = `${keyOf(state)} ${done.map(({ n }) => n).sort((a, b) => a - b).join()}`
-  if (configurations.has(key)) return null
+  const known = configurations.get(key)
+  // The earliest claim is what excuses the most: what follows from it is looked at anew.
+  if (known !== undefined && !(state.claimed < known.state.claimed)) return null
   const added = { state, done }
   configurations.set(key, added)
   return added
@@ -76,11 +80,14 @@ function distinct(configurations) {
   return [...states.values()]
 }
 
-/** Whether `holds` for every state that is possible at any time from `from` to `to`. */
-export function always(layers, from, to, holds) {
-  if (layers.length === 0 || layers[0].at > from) return false
-  return layers.every(({ at, states }, n) => at > to || (layers[n + 1]?.at ?? Infinity) < from || states.every(holds))
+/** The states that are possible at any time from `from` to `to`; before the first layer nobody had stored it. */
+function* between(layers, from, to) {
+  if (layers.length === 0 || layers[0].at > from) yield NOTHING
+  for (const [n, { at, states }] of layers.entries()) if (at <= to && (layers[n + 1]?.at ?? Infinity) >= from) yield* states
 }
 
-/** Whether it can be at any time from `from` to `to`. */
-export const ever = (layers, from, to, holds) => !always(layers, from, to, (state) => !holds(state))
+/** Whether it must be so from `from` to `to`, all the time. */
+export const always = (layers, from, to, holds) => [...between(layers, from, to)].every(holds)
+
+/** Whether it can be so at any time from `from` to `to`. */
+export const ever = (layers, from, to, holds) => [...between(layers, from, to)].some(holds)

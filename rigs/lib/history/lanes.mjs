@@ -10,7 +10,7 @@ const WALL_US = 100_000
 /** `lane`: its messages, each explained (`layers`), `final` and with its `place` (see placesOf). Answers violations. */
 export function checkLane(lane, { setup, ends, pauses }) {
   const violations = []
-  const flights = lane.flatMap((message) => message.arrivals.map((arrival) => flightOf(message, arrival, ends))).filter(({ from, to }) => to > from).sort((one, other) => one.from - other.from)
+  const flights = lane.flatMap((message) => message.ops.filter(({ kind }) => kind === 'arrival').map((op) => flightOf(message, op, ends))).filter(({ from, to }) => to > from).sort((one, other) => one.from - other.from)
   for (let n = 0; n < flights.length; n++) {
     const flight = flights[n]
     const over = flights.slice(0, n).find(({ to }) => to > flight.from)
@@ -18,15 +18,9 @@ export function checkLane(lane, { setup, ends, pauses }) {
       violations.push(`two of a lane in flight: ${flight.message.name} arrived at ${flight.from} while ${over.message.name} was in flight until ${over.to}`)
       continue
     }
-    // Claimed after it was enqueued, and after all that was in flight before it.
-    const earliest = Math.min(...flight.message.calls.map(({ call }) => call.began))
-    const claimed = Math.max(earliest, ...flights.slice(0, n).map(({ to }) => to))
+    // What was in flight in the lane before it had ended when it was claimed.
+    const claimed = Math.max(flight.claimed, ...flights.slice(0, n).map(({ to }) => to))
     violations.push(...beforeIt({ lane, flight, claimed, setup }))
-  }
-  // Outside lanes too: nothing is claimed while its destination is paused.
-  for (const flight of flights) {
-    const before = flights.filter(({ from, message }) => from < flight.from && (message === flight.message || lane.length > 1)).map(({ to }) => to)
-    const claimed = Math.max(Math.min(...flight.message.calls.map(({ call }) => call.began)), ...before)
     const pause = pauses.find(({ destination, from, to }) => destination === flight.message.destination && claimed > from && flight.from < to)
     if (pause !== undefined) violations.push(`paused: ${flight.message.name} arrived at ${flight.from}; its destination was paused from ${pause.from} to ${pause.to}`)
   }
@@ -35,10 +29,11 @@ export function checkLane(lane, { setup, ends, pauses }) {
 }
 
 /** When it was in flight for certain: from its arrival until the first moment at which its sender could let go of it. */
-function flightOf(message, arrival, ends) {
+function flightOf(message, { index, claimed }, ends) {
+  const arrival = message.arrivals[index]
   const gone = ends.filter(({ process, to }) => process === arrival.sender && to >= arrival.since).map(({ from }) => from)
   const to = Math.min(arrival.answered ?? NEVER, arrival.cut ?? NEVER, arrival.since + message.limits.answerUs, ...gone)
-  return { message, from: arrival.at, to }
+  return { message, claimed, from: arrival.at, to }
 }
 
 function beforeIt({ lane, flight, claimed, setup }) {
@@ -46,13 +41,11 @@ function beforeIt({ lane, flight, claimed, setup }) {
   const wall = setup.wall.ms + (claimed - WALL_US - setup.wall.us) / 1_000
   for (const other of lane) {
     if (other === flight.message || !isBefore(other.place, flight.message.place)) continue
-    const isDeferred = other.notBefore !== null && other.notBefore > wall
-    if (!isDeferred && always(other.layers, claimed, flight.from, stands)) {
-      found.push(`order: ${flight.message.name} arrived at ${flight.from}, and ${other.name} stood before it in the lane since ${claimed} at least`)
-    }
-    if (setup.destinations[other.destination].holdsLane && always(other.layers, claimed, flight.from, ({ status }) => status === 'FAILED')) {
-      found.push(`order: ${flight.message.name} arrived at ${flight.from} behind the dead letter ${other.name} that holds the lane`)
-    }
+    if (other.notBefore !== null && other.notBefore > wall) continue
+    const bars = ({ status }) => setup.destinations[other.destination].holdsLane && status === 'FAILED'
+    if (!always(other.layers, claimed, flight.from, (state) => stands(state) || bars(state))) continue
+    const isDead = ever(other.layers, claimed, flight.from, bars)
+    found.push(`order: ${flight.message.name} arrived at ${flight.from}, and ${other.name} ${isDead ? 'was a dead letter that holds the lane' : 'stood before it in the lane'} since ${claimed} at least`)
   }
   return found
 }

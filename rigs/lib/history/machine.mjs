@@ -20,9 +20,25 @@ const PUTS_BACK = ['retry', 'release', 'resend']
  * `status` (null: not stored), `flight` (null, or what is being sent: the index of its arrival, -1 as long as none was seen),
  * `digest` of what is stored, `tries`, `spent` (ended attempts since a person put it back, the most that can count), `doubt` (it may
  * have arrived), `mark` (it must be shown as a possible duplicate), `withdrawn` (cancelled while in flight), `orphan` (its sender
- * is gone), `returns` (its last attempt may be given back), `purged`, `replaced`, `delivered` (ever).
+ * is gone), `returns` (its last attempt may be given back), `purged`, `replaced`, `delivered` (ever). `claimed`, which tells no two
+ * states apart: the earliest moment at which what is in flight can have been claimed.
  */
-export const NOTHING = Object.freeze({ status: null, flight: null, digest: null, tries: 0, spent: 0, doubt: false, mark: false, withdrawn: false, orphan: false, returns: false, purged: false, replaced: false, delivered: false })
+export const NOTHING = Object.freeze({
+  status: null,
+  flight: null,
+  digest: null,
+  tries: 0,
+  spent: 0,
+  doubt: false,
+  mark: false,
+  withdrawn: false,
+  orphan: false,
+  returns: false,
+  purged: false,
+  replaced: false,
+  delivered: false,
+  claimed: null,
+})
 
 export const keyOf = (s) => `${s.status} ${s.flight} ${s.digest} ${s.tries} ${s.spent} ${+s.doubt}${+s.mark}${+s.withdrawn}${+s.orphan}${+s.returns}${+s.purged}${+s.replaced}${+s.delivered}`
 
@@ -38,7 +54,7 @@ export const stands = (s) => s.status === 'PENDING'
  */
 export function* steps(s, at, world) {
   if (s.status === 'PENDING' && s.flight === null) {
-    if (s.tries < world.tries) yield { ...s, flight: -1, tries: s.tries + 1, mark: s.mark || s.doubt }
+    if (s.tries < world.tries) yield { ...s, flight: -1, tries: s.tries + 1, mark: s.mark || s.doubt, claimed: at }
     if (world.limits.expires || (s.doubt && s.spent >= world.limits.doubts)) yield { ...s, status: 'FAILED', returns: s.tries > 0 }
   }
   if (s.status === 'FAILED' && s.returns) yield { ...s, status: 'PENDING', returns: false }
@@ -56,7 +72,7 @@ export function* steps(s, at, world) {
 /** The end of an attempt. */
 function* ended(s, means, limits) {
   const spent = s.spent + 1
-  const after = { ...s, flight: null, orphan: false, spent, doubt: s.doubt || means === 'doubt' }
+  const after = { ...s, flight: null, claimed: null, orphan: false, spent, doubt: s.doubt || means === 'doubt' }
   if (means === 'acknowledged' || means === 'sent') return yield { ...after, status: means === 'sent' ? 'SENT' : 'ACKNOWLEDGED', withdrawn: false, returns: false, delivered: true }
   if (s.withdrawn) return yield { ...after, status: 'CANCELLED', withdrawn: false, returns: false }
   if (means === 'rejected') return yield { ...after, status: 'FAILED', returns: false }
@@ -86,6 +102,9 @@ export function* effects(s, op) {
       return
     case 'unlisted':
       if (s.status === null || s.purged || (op.statuses !== null && !op.statuses.includes(s.status))) yield s
+      return
+    case 'attempts':
+      if (s.purged || s.status === null ? op.begun === 0 : s.tries === op.begun && op.open === (s.flight === null ? 0 : 1)) yield s
       return
     case 'digest':
       if (op.digest === null ? s.status === null || s.purged : s.digest === op.digest) yield s

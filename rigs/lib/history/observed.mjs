@@ -17,52 +17,67 @@ function span(call, diedAt) {
 }
 
 /**
- * Answers `{ messages, calls, pauses, ends, problems }`. A message is `{ name, destination, control, lane, ops, arrivals, limits, final,
- * notBefore, … }`, by name.
+ * Answers `{ setup, messages, byId, calls, ends, pauses, problems }`. A message, by its name, is `{ name, destination, control, lane,
+ * calls, ops, arrivals, limits, notBefore, final }`: the calls that wanted to store it, what was seen of it, and how it was seen last.
  */
 export function observed(lines) {
   const setup = lines.find(({ kind }) => kind === 'setup')
   const calls = lines.filter(({ kind }) => kind === 'call')
-  const arrivals = lines.filter(({ kind }) => kind === 'arrival').sort((one, other) => one.at - other.at)
   const ends = lines.filter(({ kind }) => kind === 'end')
-  const problems = []
   const diedAt = new Map(ends.map(({ process, to }) => [process, to]))
+  const problems = []
+  const messages = written(calls, setup)
+  const byId = namesOf(calls)
+  for (const arrival of lines.filter(({ kind }) => kind === 'arrival').sort((one, other) => one.at - other.at)) arrive(arrival, messages, problems)
+  for (const call of calls) for (const { name, op } of opsOf(call, { messages, byId, problems })) messages.get(name).ops.push({ ...span(call, diedAt), ...op, words: wordsOf(call, op) })
+  for (const message of messages.values()) message.ops.forEach((op, n) => (op.n = n))
+  for (const { args: [which], value } of calls.filter(({ isFinal, method }) => isFinal && method === 'getMessage')) messages.get(nameOf(which.destination, which.controlId)).final = value ?? null
+  return { setup, messages, byId, calls, ends, pauses: pausesOf(calls, diedAt), problems }
+}
+
+/** Every message that a call wanted to store. */
+function written(calls, setup) {
   const messages = new Map()
-  const byId = new Map()
   for (const call of calls) {
-    for (const [index, { control, digest, lanes, hold, notBefore, expires, attempts }] of (call.messages ?? []).entries()) {
-      for (const [destination, lane] of Object.entries(lanes)) {
-        const name = nameOf(destination, control)
-        const { attemptsMax, doubtsMax, answerUs } = setup.destinations[destination]
-        const known = messages.get(name) ?? { name, destination, control, lane, ops: [], arrivals: [], final: null, notBefore: null, calls: [], limits: { attempts: attempts ?? attemptsMax, doubts: doubtsMax, answerUs: answerUs - TIMER_US, expires: false } }
-        known.limits.expires ||= expires
-        known.limits.attempts = Math.min(known.limits.attempts, attempts ?? attemptsMax)
-        // Of several calls for one message any may be the one that stored it.
-        known.notBefore = notBefore === null || known.notBefore === null ? (known.notBefore ?? notBefore) : Math.max(known.notBefore, notBefore)
-        known.calls.push({ call, index, digest, hold: hold ?? false })
-        messages.set(name, known)
+    for (const [index, given] of (call.messages ?? []).entries()) {
+      for (const [destination, lane] of Object.entries(given.lanes)) {
+        const name = nameOf(destination, given.control)
+        if (!messages.has(name)) messages.set(name, fresh({ name, destination, lane, control: given.control }, setup.destinations[destination]))
+        wanted(messages.get(name), given, { call, index })
       }
     }
   }
-  for (const call of calls) for (const { id, destination, control } of stored(call)) byId.set(id, nameOf(destination, control))
+  return messages
+}
+
+function fresh(named, { attemptsMax, doubtsMax, answerUs }) {
+  return { ...named, calls: [], ops: [], arrivals: [], final: null, notBefore: null, limits: { attempts: attemptsMax, doubts: doubtsMax, answerUs: answerUs - TIMER_US, expires: false } }
+}
+
+/** Of several calls for one message any may be the one that stored it: whatever one of them excuses is excused. */
+function wanted(message, { digest, hold = false, notBefore, expires, attempts }, { call, index }) {
+  message.calls.push({ call, index, digest, hold })
+  message.limits.expires ||= expires
+  message.limits.attempts = Math.min(message.limits.attempts, attempts ?? Infinity)
+  if (notBefore !== null) message.notBefore = Math.max(message.notBefore ?? 0, notBefore)
+}
+
+/** Which message an id is, by all that was answered. */
+function namesOf(calls) {
+  const byId = new Map()
   for (const call of calls) {
-    if (call.method === 'getMessage' && call.value) byId.set(call.value.id, nameOf(call.value.destination, call.value.controlId))
-    if (call.method === 'listMessages') for (const { id, destination, controlId } of call.value?.items ?? []) byId.set(id, nameOf(destination, controlId))
+    for (const { id, destination, control } of stored(call)) byId.set(id, nameOf(destination, control))
+    const views = call.method === 'getMessage' ? [call.value ?? []].flat() : call.method === 'listMessages' ? (call.value?.items ?? []) : []
+    for (const { id, destination, controlId } of views) byId.set(id, nameOf(destination, controlId))
   }
-  for (const arrival of arrivals) {
-    const message = messages.get(nameOf(arrival.destination, arrival.control))
-    if (message === undefined) {
-      problems.push(`phantom: ${arrival.control} arrived at ${arrival.destination} and nobody enqueued it`)
-      continue
-    }
-    if (arrival.digest !== null && !message.calls.some(({ digest }) => digest === arrival.digest)) problems.push(`${arrival.control} arrived at ${arrival.destination} with bytes that nobody enqueued`)
-    const words = `its arrival at ${arrival.at}`
-    message.ops.push({ kind: 'arrival', index: message.arrivals.push(arrival) - 1, digest: arrival.digest, began: arrival.since, ended: arrival.at, words })
-  }
-  for (const call of calls) for (const { name, op } of opsOf(call, { messages, byId, problems })) messages.get(name).ops.push({ ...span(call, diedAt), ...op, words: wordsOf(call, op) })
-  for (const message of messages.values()) message.ops.forEach((op, n) => (op.n = n))
-  for (const call of calls) if (call.isFinal && call.method === 'getMessage') messages.get(nameOf(call.args[0].destination, call.args[0].controlId)).final = call.value ?? null
-  return { setup, messages, byId, calls, ends, pauses: pausesOf(calls, diedAt), problems }
+  return byId
+}
+
+function arrive(arrival, messages, problems) {
+  const message = messages.get(nameOf(arrival.destination, arrival.control))
+  if (message === undefined) return problems.push(`phantom: ${arrival.control} arrived at ${arrival.destination} and nobody enqueued it`)
+  if (arrival.digest !== null && !message.calls.some(({ digest }) => digest === arrival.digest)) problems.push(`${message.name} arrived with bytes that nobody enqueued`)
+  return message.ops.push({ kind: 'arrival', index: message.arrivals.push(arrival) - 1, digest: arrival.digest, began: arrival.since, ended: arrival.at, words: `its arrival at ${arrival.at}` })
 }
 
 /** What an answered enqueue says is stored: `{ id, destination, control, status, duplicate }`. */
@@ -72,7 +87,7 @@ function stored(call) {
 }
 
 function wordsOf({ process, method, began, ended, error, value }, op) {
-  const result = error ?? (op.seen ? JSON.stringify(op.seen) : op.outcome ?? op.kind)
+  const result = error ?? (op.seen === undefined ? (op.outcome ?? op.kind) : JSON.stringify(op.seen))
   return `${method} of ${process} (${began} to ${ended ?? 'its death'}): ${value === undefined && error === undefined ? 'unknown' : result}`
 }
 
@@ -88,6 +103,7 @@ function* opsOf(call, { messages, byId, problems }) {
     if (messages.has(name)) yield { name, op: { kind: 'read', seen: seenOf(call.value) } }
   }
   if (call.method === 'digest' && messages.has(byId.get(call.args[0]))) yield { name: byId.get(call.args[0]), op: { kind: 'digest', digest: call.value } }
+  if (call.method === 'getAttempts' && messages.has(byId.get(call.args[0]))) yield { name: byId.get(call.args[0]), op: { kind: 'attempts', begun: call.value.length, open: call.value.filter(({ endedAt }) => endedAt === null).length } }
   if (call.method === 'listMessages' && call.value.nextCursor === null) {
     const statuses = call.args[0]?.status === undefined ? null : [call.args[0].status].flat()
     const listed = new Map(call.value.items.map((item) => [nameOf(item.destination, item.controlId), item]))

@@ -221,7 +221,8 @@ async function drain({ stage, author, lines, signal }) {
     if (performance.now() - hurry.at < 120) continue
     // A destination that rests is probed; what a dead letter holds up goes on; what was paused for its refusals is resumed.
     for (const destination of Object.keys(author.destinations)) await ask('resumeDestination', [destination, by])
-    await ask('cancelMessages', [{ status: ['FAILED'], destination: 'b' }, by])
+    const stuck = { status: ['FAILED'], destination: 'b' }
+    await (author.random.chance(0.5) ? ask('cancelMessages', [stuck, by]) : ask('retryMessages', [stuck, { ...by, allowOvertaken: true }]))
     await ask('retryMessages', [{ status: ['PENDING'] }, { ...by, allowOvertaken: true }])
     hurry.at = performance.now()
   }

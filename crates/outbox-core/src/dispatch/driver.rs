@@ -20,7 +20,7 @@ use crate::error::OutboxError;
 use crate::metrics::Metrics;
 use crate::retry::Next;
 use crate::status::DestinationState;
-use crate::store::{By, Command, Completion, Store, Turn, TurnResult};
+use crate::store::{By, Command, Completion, Store, Term, Turn, TurnResult};
 use crate::transport::Delivery;
 
 /// How far the dispatcher is on its way to its end.
@@ -42,6 +42,8 @@ pub(super) struct Driver {
     pub(super) bell: Arc<Bell>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) metrics: Arc<Metrics>,
+    /// Ends before another process can have the lead.
+    pub(super) term: Term,
 }
 
 /// What a driver knows between two passes.
@@ -132,6 +134,7 @@ impl Driver {
             expires: destination.retry.expires,
             indeterminate_max: destination.retry.indeterminate_max,
             holds_lane: destination.holds_lane,
+            term: self.term.clone(),
         };
         match self.turn(turn).await {
             Ok(result) => {

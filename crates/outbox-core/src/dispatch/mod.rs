@@ -34,7 +34,7 @@ use crate::config::Destination;
 use crate::error::{OutboxError, code};
 use crate::metrics::Metrics;
 use crate::retention::Retention;
-use crate::store::Store;
+use crate::store::{Store, Term};
 use crate::transport::Transport;
 
 /// How long health tells of trouble that does not come again.
@@ -103,6 +103,8 @@ struct Shared {
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
     drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    /// That of the present drivers.
+    term: Mutex<Term>,
     metrics: Arc<Metrics>,
     /// The last thing that went wrong in the keeper, and when it last did; for health.
     trouble: Mutex<Option<(String, Instant)>>,
@@ -127,6 +129,7 @@ impl Dispatcher {
             phase: watch::channel(Phase::Running).0,
             leading: AtomicBool::new(false),
             drivers: Mutex::default(),
+            term: Mutex::default(),
             metrics: Arc::clone(&parts.metrics),
             trouble: Mutex::default(),
         });
@@ -200,6 +203,7 @@ impl Dispatcher {
             }
             drained
         });
+        self.shared.end_term();
         let _ = self.orders.send(Order::End);
         if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = keeper.join();
@@ -218,6 +222,8 @@ impl Shared {
         if *self.phase.borrow() == Phase::Draining {
             return;
         }
+        let term = Term::default();
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner) = term.clone();
         for (name, way) in &self.ways {
             let Some(bell) = self.bells.get(name) else { continue };
             let driver = Driver {
@@ -227,6 +233,7 @@ impl Shared {
                 bell: Arc::clone(bell),
                 phase: self.phase.subscribe(),
                 metrics: Arc::clone(&self.metrics),
+                term: term.clone(),
             };
             drivers.push(self.runtime.spawn(driver.run()));
         }
@@ -244,6 +251,12 @@ impl Shared {
                 let _ = driver.await;
             }
         });
+        self.end_term();
+    }
+
+    /// The drivers have ended; a turn of theirs that still waits for its commit must not claim what nobody would send.
+    fn end_term(&self) {
+        self.term.lock().unwrap_or_else(PoisonError::into_inner).end();
     }
 
     /// Whether a driver has ended although nobody told it to: by a panic.
