@@ -13,7 +13,7 @@ export const nameOf = (destination, control) => `${destination} ${control}`
 /** When a call must have taken effect, or `optional` if it need not have. */
 function span(call, diedAt) {
   const isOpen = call.ended === null || OPEN_CODES.includes(call.error)
-  return { began: call.began, ended: call.ended === null ? (diedAt.get(call.process) ?? NEVER) : isOpen ? NEVER : call.ended, optional: isOpen }
+  return { began: call.began, ended: call.ended === null ? Math.max(call.began, diedAt.get(call.process) ?? NEVER) : isOpen ? NEVER : call.ended, optional: isOpen }
 }
 
 /**

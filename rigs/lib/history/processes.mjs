@@ -59,7 +59,8 @@ class Process {
   call(record, method, args) {
     Object.assign(record, { began: now(), ended: null })
     return new Promise((resolve) => {
-      if (this.isGone) return resolve(record)
+      // Not made: nobody was there.
+      if (this.isGone) return resolve(Object.assign(record, { ended: record.began, error: 'GONE' }))
       const n = ++this.#last
       const hear = (said) => {
         if (said !== null) Object.assign(record, { ended: said[0], ...(said[1].error === undefined ? { value: said[1].value } : { error: said[1].error, words: said[1].message }) })

@@ -10,8 +10,34 @@ import { Random } from '../random.mjs'
 import { acknowledgement, look } from '../receiver.mjs'
 
 const TICK_MS = 4
-/** Rounds of the event loop from the moment at which a message is there until it is read: accept, read, and one to be sure. */
-const ROUNDS = 4
+/** When this thread looked for news lately, the oldest first. */
+const looked = [now()]
+const LATELY_US = 2_000_000
+/**
+ * What the sender has handed over is seen so much later at most: rounds of the event loop (accept, read), each as long as the longest one
+ * lately, and as many for the kernel, which passes on what it has when a busy machine lets it.
+ */
+const ROUNDS = 6
+const LAG_US_MIN = 50_000
+let isLooking = false
+
+/** The earliest moment at which what is seen now can have been handed over. */
+function handedOver() {
+  let longest = 0
+  for (let n = 1; n <= looked.length; n++) longest = Math.max(longest, (looked[n] ?? now()) - looked[n - 1])
+  return now() - Math.max(LAG_US_MIN, ROUNDS * longest)
+}
+
+/** A timer may fire twice without a look at the sockets in between; what is immediate comes behind one. */
+function tick() {
+  if (isLooking) return
+  isLooking = true
+  setImmediate(() => {
+    isLooking = false
+    looked.push(now())
+    while (looked[1] < now() - LATELY_US) looked.shift()
+  })
+}
 
 /** What an answer is to the sender: how it looks. Other ways are `silence`, `late`, `cut` and `early` (cut while the message comes). */
 const ANSWERS = {
@@ -33,11 +59,9 @@ class Receiver {
   arrivals = []
   isFair = false
   #timers = new Set()
-  #ticks = Array(ROUNDS).fill(now())
 
   constructor({ seed, shares }) {
     Object.assign(this, { random: new Random(seed), shares })
-    this.ticker = setInterval(() => (this.#ticks = [...this.#ticks.slice(1), now()]), TICK_MS)
     this.server = createServer((request, response) => this.#take(request, response))
     this.server.keepAliveTimeout = 60_000
   }
@@ -49,7 +73,6 @@ class Receiver {
   }
 
   async stop() {
-    clearInterval(this.ticker)
     for (const timer of this.#timers) clearTimeout(timer)
     this.server.closeAllConnections()
     this.server.close()
@@ -66,8 +89,7 @@ class Receiver {
   }
 
   #note(request, more) {
-    // When the last byte was there is known only as well as this thread looks.
-    const arrival = { kind: 'arrival', destination: request.url.slice(1), sender: request.headers['x-sender'] ?? null, whole: true, since: this.#ticks[0], at: now(), means: null, answered: null, cut: null, ...more }
+    const arrival = { kind: 'arrival', destination: request.url.slice(1), sender: request.headers['x-sender'] ?? null, whole: true, since: handedOver(), at: now(), means: null, answered: null, cut: null, ...more }
     this.arrivals.push(arrival)
     return arrival
   }
@@ -139,6 +161,7 @@ export class Receivers {
 }
 
 if (!isMainThread) {
+  setInterval(tick, TICK_MS)
   const receivers = new Map()
   const tasks = {
     async start(weather) {
