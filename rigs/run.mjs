@@ -1,5 +1,6 @@
 // `npm run rig -- NAME [--cycles N] [--seed S] [--plant FAULT]`: does harm to a real outbox, again and again, and checks from
 // outside what became of it. A run ends with code 0 if every promise held. `npm run rig -- --list` says what there is.
+// `npm run rig -- history --check FILE` checks a history again that a run has kept.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -18,7 +19,8 @@ export const names = readdirSync(here).filter((file) => file.endsWith('.mjs') &&
 /**
  * Runs one rig; resolves with `{ cycles, seed, plant, figures, violations, ms }`. A rig is a module whose default export has
  * `goal`, `title`, `unit`, `cycles` (the small count), `plants` (faults that it must find, by name) and
- * `run({ cycles, random, folder, plant, say, signal })`, which resolves with `{ figures, violations }`.
+ * `run({ cycles, random, folder, plant, say, signal })`, which resolves with `{ figures, violations }`; and, if it keeps what it
+ * recorded, `check(file)`, which answers the same.
  */
 export async function run(name, { cycles, seed = Date.now() % 1e9, plant, say = () => undefined, keep = false } = {}) {
   if (!names.includes(name)) throw Object.assign(new Error(`there is no rig \`${name}\``), { hint: `there are ${names.join(', ')}` })
@@ -57,10 +59,20 @@ function count(text, option) {
   return Number(text)
 }
 
+/** Looks again at what a run has kept, with the checker as it is now; needs no outbox. */
+async function checkAgain(rigs, file) {
+  const { default: rig } = rigs.length === 1 && names.includes(rigs[0]) ? await import(`./${rigs[0]}.mjs`) : { default: {} }
+  if (rig.check === undefined) throw Object.assign(new Error('`--check` takes one rig that keeps what it recorded'), { hint: 'npm run rig -- history --check FILE' })
+  const { figures, violations } = rig.check(file)
+  for (const violation of violations) note(`violation: ${violation}`)
+  result(`${rigs[0]}: ${Object.entries(figures).map(([name, value]) => `${name} ${value}`).join(', ')}; ${violations.length} violations`)
+  if (violations.length > 0) process.exitCode = 1
+}
+
 async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { cycles: { type: 'string' }, seed: { type: 'string' }, plant: { type: 'string' }, list: { type: 'boolean' }, keep: { type: 'boolean' } },
+    options: { cycles: { type: 'string' }, seed: { type: 'string' }, plant: { type: 'string' }, list: { type: 'boolean' }, keep: { type: 'boolean' }, check: { type: 'string' } },
   })
   if (values.list || positionals.length === 0) {
     for (const name of names) {
@@ -70,6 +82,7 @@ async function main() {
     }
     return
   }
+  if (values.check !== undefined) return checkAgain(positionals, values.check)
   const why = whyOutdated()
   if (why) {
     note(`${why}: it is built first`)

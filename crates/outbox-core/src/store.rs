@@ -88,6 +88,23 @@ pub struct Completion {
     pub holds_lane: bool,
 }
 
+/// The time for which a process has the lead. A turn that waits for its commit may outlive it, and the next dispatcher may have
+/// recovered open claims by then: what it claimed, nobody would send.
+#[derive(Clone, Debug, Default)]
+pub struct Term(Arc<AtomicBool>);
+
+impl Term {
+    /// Ends it, before the lead is free for others.
+    pub fn end(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// One exchange of a destination's driver with the store, one commit: ended attempts in, due messages out.
 #[derive(Clone, Debug)]
 pub struct Turn {
@@ -108,6 +125,9 @@ pub struct Turn {
     pub indeterminate_max: u32,
     /// If a message becomes a dead letter before it is sent: its lane waits for a person.
     pub holds_lane: bool,
+    /// For how long it may claim. The store looks inside of the commit, when it has the lock that all processes share: a claim is
+    /// on disk before the next dispatcher recovers, or is not made.
+    pub term: Term,
 }
 
 /// A lane without the patient: a keyed hash of the destination and the ordering key.

@@ -11,7 +11,7 @@ use outbox_core::error::code;
 use outbox_core::message::NewMessage;
 use outbox_core::state::State;
 use outbox_core::status::{ListRequest, MessageFilter};
-use outbox_core::store::{Admitted, By, Command, Completion, Store, Turn, wait};
+use outbox_core::store::{Admitted, By, Command, Completion, Store, Term, Turn, wait};
 use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::{DESTINATION, message};
 use rusqlite::Connection;
@@ -43,6 +43,7 @@ fn turn(completions: Vec<Completion>, claim: u32) -> Turn {
         expires: None,
         indeterminate_max: 10,
         holds_lane: false,
+        term: Term::default(),
     }
 }
 

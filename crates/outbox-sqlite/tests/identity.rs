@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use outbox_core::clock::SystemClock;
 use outbox_core::message::NewMessage;
-use outbox_core::store::{Admitted, By, Claimed, Command, Store, Turn, wait};
+use outbox_core::store::{Admitted, By, Claimed, Command, Store, Term, Turn, wait};
 use outbox_sqlite::{Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::{DESTINATION, message};
 
@@ -62,6 +62,7 @@ fn claim(store: &SqliteStore) -> Vec<Claimed> {
         expires: None,
         indeterminate_max: 10,
         holds_lane: false,
+        term: Term::default(),
     };
     wait(|done| store.turn(turn, done)).unwrap().claimed
 }

@@ -12,7 +12,7 @@ use outbox_core::retry::{Next, Reason};
 use outbox_core::state::State;
 use outbox_core::status::{Changed, ListRequest, MessageFilter, MessageView, Page};
 use outbox_core::store::{
-    Admitted, AttemptRecord, By, Claimed, Command, Completion, MessageRef, Store, Turn, TurnResult, wait,
+    Admitted, AttemptRecord, By, Claimed, Command, Completion, MessageRef, Store, Term, Turn, TurnResult, wait,
 };
 
 use tempfile::TempDir;
@@ -236,6 +236,7 @@ pub fn turn(completions: Vec<Completion>, claim: u32) -> Turn {
         expires: None,
         indeterminate_max: 10,
         holds_lane: false,
+        term: Term::default(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::OutboxError;
 use crate::metrics::Metrics;
 use crate::retry::Next;
 use crate::status::DestinationState;
-use crate::store::{By, Command, Completion, Store, Turn, TurnResult};
+use crate::store::{By, Command, Completion, Store, Term, Turn, TurnResult};
 use crate::transport::Delivery;
 
 /// How far the dispatcher is on its way to its end.
@@ -44,6 +44,8 @@ pub(super) struct Driver {
     pub(super) witness: Arc<Witness>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) metrics: Arc<Metrics>,
+    /// Ends before another process can have the lead.
+    pub(super) term: Term,
 }
 
 /// What a driver knows between two passes.
@@ -134,6 +136,7 @@ impl Driver {
             expires: destination.retry.expires,
             indeterminate_max: destination.retry.indeterminate_max,
             holds_lane: destination.holds_lane,
+            term: self.term.clone(),
         };
         match self.turn(turn).await {
             Ok(result) => {

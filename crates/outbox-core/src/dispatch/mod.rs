@@ -38,7 +38,7 @@ use crate::config::Destination;
 use crate::error::{OutboxError, code};
 use crate::metrics::Metrics;
 use crate::retention::Retention;
-use crate::store::Store;
+use crate::store::{Store, Term};
 use crate::transport::Transport;
 
 /// How long health tells of trouble that does not come again.
@@ -111,6 +111,8 @@ struct Shared {
     phase: watch::Sender<Phase>,
     leading: AtomicBool,
     drivers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    /// That of the present drivers.
+    term: Mutex<Term>,
     metrics: Arc<Metrics>,
     /// The last thing that went wrong in the keeper, and when it last did; for health.
     trouble: Mutex<Option<(String, Instant)>>,
@@ -138,6 +140,7 @@ impl Dispatcher {
             phase: watch::channel(Phase::Running).0,
             leading: AtomicBool::new(false),
             drivers: Mutex::default(),
+            term: Mutex::default(),
             metrics: Arc::clone(&parts.metrics),
             trouble: Mutex::default(),
         });
@@ -212,6 +215,7 @@ impl Dispatcher {
             }
             drained
         });
+        self.shared.end_term();
         let _ = self.orders.send(Order::End);
         if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = keeper.join();
@@ -230,6 +234,8 @@ impl Shared {
         if *self.phase.borrow() == Phase::Draining {
             return;
         }
+        let term = Term::default();
+        *self.term.lock().unwrap_or_else(PoisonError::into_inner) = term.clone();
         for (name, way) in &self.ways {
             let Some(bell) = self.bells.get(name) else { continue };
             let Some(witness) = self.witnesses.get(name) else { continue };
@@ -242,6 +248,7 @@ impl Shared {
                 witness: Arc::clone(witness),
                 phase: self.phase.subscribe(),
                 metrics: Arc::clone(&self.metrics),
+                term: term.clone(),
             };
             drivers.push(self.runtime.spawn(driver.run()));
         }
@@ -259,6 +266,12 @@ impl Shared {
                 let _ = driver.await;
             }
         });
+        self.end_term();
+    }
+
+    /// The drivers have ended; a turn of theirs that still waits for its commit must not claim what nobody would send.
+    fn end_term(&self) {
+        self.term.lock().unwrap_or_else(PoisonError::into_inner).end();
     }
 
     /// Whether a driver has ended although nobody told it to: by a panic.

@@ -119,6 +119,13 @@ impl Readers {
         let sent = questions.send(Box::new(move |connection| {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 DEADLINE.set(Some(Instant::now() + QUESTION_MAX));
+                outbox_core::plant!("plant-stale-read", {
+                    let is_stale = !connection.is_autocommit();
+                    connection.execute_batch(if is_stale { "SELECT 1" } else { "BEGIN" })?;
+                    let answered = question(connection);
+                    connection.execute_batch(if is_stale { "COMMIT" } else { "SELECT 1" })?;
+                    return answered;
+                });
                 let transaction =
                     connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Failure::from)?;
                 question(&transaction)

@@ -30,7 +30,7 @@ pub(crate) fn turn(unit: &mut Unit<'_>, turn: &Turn) -> Result<TurnResult, Failu
         .optional()?;
     let (paused, nudges, patches, placed) = record.unwrap_or_default();
     (result.paused, result.nudges, result.patches) = (paused, nudges, patches);
-    if turn.claim > 0 && !paused {
+    if turn.claim > 0 && !paused && !turn.term.is_over() {
         outbox_core::plant!("plant-forget-claim", {
             unit.connection.execute_batch("SAVEPOINT claimed")?;
         });

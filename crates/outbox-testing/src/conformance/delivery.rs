@@ -111,6 +111,18 @@ pub fn a_late_completion_changes_nothing(make: Make<'_>) {
     assert_eq!(subject.state(id), State::Acknowledged);
 }
 
+pub fn a_turn_whose_term_is_over_claims_nothing_and_still_ends_attempts(make: Make<'_>) {
+    let subject = Subject::new(make, 100);
+    let first = subject.enqueue(message(1, Some("P1")));
+    let second = subject.enqueue(message(2, Some("P1")));
+    let late = turn(vec![accepted(&subject.claim_one())], 10);
+    late.term.end();
+    assert!(subject.turn_of(late).claimed.is_empty(), "whoever leads now would not know of it");
+    assert_eq!(subject.state(first), State::Acknowledged);
+    assert!(!subject.message(second).in_flight);
+    assert_eq!(subject.claim_one().id, second);
+}
+
 pub fn a_message_not_due_before_a_date_stands_outside_its_lane_until_then(make: Make<'_>) {
     let subject = Subject::new(make, 100);
     let mut later = message(1, Some("P1"));

@@ -35,6 +35,7 @@ macro_rules! conformance {
             delivery: a_refused_message_is_a_dead_letter_and_its_lane_goes_on;
             delivery: a_new_dispatcher_resends_open_claims_first_and_marks_them;
             delivery: a_late_completion_changes_nothing;
+            delivery: a_turn_whose_term_is_over_claims_nothing_and_still_ends_attempts;
             delivery: a_message_not_due_before_a_date_stands_outside_its_lane_until_then;
             delivery: a_clock_that_jumped_back_delays_nothing_beyond_its_own_delay;
             delivery: a_paused_destination_gives_nothing_until_it_is_resumed;

@@ -9,7 +9,7 @@ use outbox_core::message::{Body, Expiry, MessageId, NewMessage, Priority};
 use outbox_core::retry::{Next, Reason};
 use outbox_core::state::State;
 use outbox_core::status::MessageFilter;
-use outbox_core::store::{AttemptRecord, Command, Completion, Turn};
+use outbox_core::store::{AttemptRecord, Command, Completion, Term, Turn};
 
 use super::model::{Kept, Model};
 use super::step::{Draft, End, Kind, Order, Repeat, TurnDraft, Which, Write};
@@ -132,6 +132,7 @@ impl Model {
             indeterminate_max: INDETERMINATE_MAX,
             holds_lane: draft.holds_lane,
             destination,
+            term: Term::default(),
         }
     }
 

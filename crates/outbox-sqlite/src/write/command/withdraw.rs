@@ -11,6 +11,7 @@ use crate::write::unit::Unit;
 
 /// Withdraws a message; one in flight is marked, and withdrawn unless the receiver takes it.
 pub(super) fn cancel(unit: &mut Unit<'_>, candidate: &Candidate, after: &mut After) -> Result<Done, Failure> {
+    outbox_core::plant!("plant-forget-cancel", { return Ok(Done::Changed) });
     let Candidate { standing, destination, .. } = candidate;
     if candidate.in_flight() {
         unit.connection
