@@ -188,6 +188,7 @@ impl Outbox {
                 Ok(_) => store.command(
                     Command::Rectify(order),
                     by,
+                    Arc::default(),
                     Box::new(move |changed| match changed {
                         Err(error) => done(Err(error)),
                         Ok(_) => after.refusals(filter, Box::new(move |found| done(found.and_then(one)))),

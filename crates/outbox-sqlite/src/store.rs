@@ -201,15 +201,15 @@ impl Store for SqliteStore {
     }
 
     fn move_alerts(&self, moves: Vec<AlertMove>, hears: bool, done: Done<u64>) {
-        self.writer.move_alerts(moves, hears, done);
+        self.commands.writer.move_alerts(moves, hears, done);
     }
 
     fn claim_notice(&self, target: String, lease: Duration, done: Done<Option<Notice>>) {
-        self.writer.claim_notice(target, lease, done);
+        self.commands.writer.claim_notice(target, lease, done);
     }
 
     fn end_notice(&self, end: NoticeEnd, done: Done<()>) {
-        self.writer.end_notice(end, done);
+        self.commands.writer.end_notice(end, done);
     }
 
     fn message(&self, which: MessageRef, done: Done<Option<MessageView>>) {

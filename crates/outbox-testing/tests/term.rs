@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use outbox_core::alert::{AlertMove, AlertView, Notice, NoticeEnd};
 use outbox_core::clock::SystemClock;
 use outbox_core::config::{Environment, Settings, read};
 use outbox_core::enqueue::{EnqueueOptions, EnqueueRequest};
@@ -14,16 +15,17 @@ use outbox_core::error::OutboxError;
 use outbox_core::event::StatusChange;
 use outbox_core::hl7::Source;
 use outbox_core::message::MessageId;
-use outbox_core::outbox::{Outbox, OutboxParts};
+use outbox_core::outbox::{AlertParts, Outbox, OutboxParts};
+use outbox_core::refusals::{RefusalFilter, Refusals};
 use outbox_core::retention::{Place, Retention, Swept};
 use outbox_core::status::{
-    AttemptView, Changed, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
+    AttemptView, Changed, Counted, DestinationState, ListRequest, MessageFilter, MessageView, Page, Stats,
 };
 use outbox_core::store::{
-    Admitted, By, ChangeWatch, Command, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store, StoreInfo, Turn,
-    TurnResult, wait,
+    Admitted, By, ChangeWatch, Command, Course, DestinationRecord, Done, LaidOut, MessageRef, Prepare, Store,
+    StoreInfo, Turn, TurnResult, wait,
 };
-use outbox_sqlite::{FileElection, SqliteStore, StoreOptions};
+use outbox_sqlite::{FileElection, Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::text;
 use outbox_testing::network::{Fate, Network, NetworkTransport};
 
@@ -52,17 +54,23 @@ impl Store for Busy {
         recover(done: Done<u64>);
         mend_due(done: Done<u64>);
         sweep(retention: Retention, from: Place, done: Done<Swept>);
-        command(command: Command, by: By, done: Done<Changed>);
+        command(command: Command, by: By, course: Arc<Course>, done: Done<Changed>);
         replace(id: MessageId, prepare: Prepare, by: By, done: Done<Admitted>);
         note_destination(name: Arc<str>, state: DestinationState, reason: Option<String>, done: Done<()>);
         note_configuration(configuration: String, done: Done<()>);
+        alert_view(done: Done<AlertView>);
+        move_alerts(moves: Vec<AlertMove>, hears: bool, done: Done<u64>);
+        claim_notice(target: String, lease: Duration, done: Done<Option<Notice>>);
+        end_notice(end: NoticeEnd, done: Done<()>);
         message(which: MessageRef, done: Done<Option<MessageView>>);
         content(id: MessageId, done: Done<Option<Vec<u8>>>);
         attempts(id: MessageId, done: Done<Vec<AttemptView>>);
         answer(id: MessageId, attempt: u32, done: Done<Option<Vec<u8>>>);
         list(request: ListRequest, done: Done<Page<MessageView>>);
         laid_out(request: ListRequest, done: Done<Page<LaidOut>>);
+        count(filter: MessageFilter, done: Done<Counted>);
         stats(filter: MessageFilter, done: Done<Stats>);
+        refusals(filter: RefusalFilter, done: Done<Refusals>);
         patches(done: Done<BTreeMap<String, String>>);
         changes(after: Option<String>, limit: u32, done: Done<Vec<StatusChange>>);
         latest_cursor(done: Done<String>);
@@ -78,8 +86,13 @@ impl Store for Busy {
 }
 
 fn store(path: &Path) -> SqliteStore {
-    let options =
-        StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: 1 << 30 };
+    let options = StoreOptions {
+        clock: Arc::new(SystemClock),
+        observer: None,
+        pending_max: 1_000_000,
+        wal_max: 1 << 30,
+        parts: Parts::default(),
+    };
     SqliteStore::open(path, options).unwrap()
 }
 
@@ -97,6 +110,7 @@ fn outbox(path: &Path, runtime: &tokio::runtime::Runtime) -> (Outbox, Receiver<(
         clock: Arc::new(SystemClock),
         runtime: runtime.handle().clone(),
         connect: Arc::new(move |_| Ok(Arc::new(NetworkTransport(Arc::clone(&network))))),
+        alerts: AlertParts::default(),
     })
     .unwrap();
     (outbox, held)

@@ -9,7 +9,7 @@ use outbox_core::message::NewMessage;
 use outbox_core::state::transition_condition_sql;
 use outbox_core::status::MessageFilter;
 use outbox_core::store::{Admitted, By, Command, Completion, Store as _, TurnResult, wait};
-use outbox_sqlite::{SqliteStore, StoreOptions};
+use outbox_sqlite::{Parts, SqliteStore, StoreOptions};
 use outbox_testing::messages::message;
 use outbox_testing::subject::{accepted, by_ids, rejected, turn};
 use rusqlite::Connection;
@@ -31,8 +31,13 @@ const TABLES: [&str; 12] = [
 ];
 
 pub(crate) fn open(path: &Path) -> Result<SqliteStore, OutboxError> {
-    let options =
-        StoreOptions { clock: Arc::new(SystemClock), observer: None, pending_max: 1_000_000, wal_max: 1 << 30 };
+    let options = StoreOptions {
+        clock: Arc::new(SystemClock),
+        observer: None,
+        pending_max: 1_000_000,
+        wal_max: 1 << 30,
+        parts: Parts::default(),
+    };
     SqliteStore::open(path, options)
 }
 
@@ -65,7 +70,7 @@ fn fill(path: &Path) {
     enqueue(&store, message(6, Some("P3")));
     let by = By { actor: String::from("tester"), reason: None };
     let filter: MessageFilter = by_ids(&[withdrawn.id]);
-    wait(|done| store.command(Command::Cancel { filter }, by, done)).unwrap();
+    wait(|done| store.command(Command::Cancel { filter }, by, Arc::default(), done)).unwrap();
 }
 
 /// A file that the first migration made, with messages in it.

@@ -58,7 +58,8 @@ fn update(subject: &Subject, seen: &RefusalView, actor: &str, json: &str) -> Res
         change: change(json),
     };
     let by = By { actor: actor.to_owned(), reason: None };
-    wait(|done| subject.store.command(Command::Rectify(order), by, done)).map(|changed| assert_eq!(changed.count, 1))
+    wait(|done| subject.store.command(Command::Rectify(order), by, std::sync::Arc::default(), done))
+        .map(|changed| assert_eq!(changed.count, 1))
 }
 
 pub fn dead_letters_are_grouped_by_what_they_failed_of_and_counted_by_the_day(make: Make<'_>) {
