@@ -65,7 +65,7 @@ fn a_program_that_runs_by_the_first_schema_goes_on_beside_the_new_one_and_the_wo
     let by = outbox_core::store::By { actor: String::from("tester"), reason: None };
     let filter = MessageFilter { failure_code: Some(String::from("TEST")), ..MessageFilter::default() };
     let retry = outbox_core::store::Command::Retry { filter, allow_overtaken: true };
-    assert_eq!(wait(|done| old.command(retry, by, Arc::default(), done)).unwrap().count, 5);
+    assert_eq!(wait(|done| old.command(retry, by, std::sync::Arc::default(), done)).unwrap().count, 5);
     assert_eq!(worklist(&new), []);
     assert_eq!(take_turn(&old, Vec::new(), 9).claimed.len(), 5);
     drop((old, new));
@@ -100,7 +100,7 @@ fn what_persons_note_stands_in_no_record_of_their_orders() {
     let json = r#"{ "id": "1", "change": { "owner": "Zzyx owner", "note": "Zzyx note", "rectified": true } }"#;
     let order = serde_json::from_str::<RefusalUpdate>(json).unwrap().checked().unwrap();
     let by = outbox_core::store::By { actor: String::from("tester"), reason: Some(String::from("told by telephone")) };
-    wait(|done| store.command(outbox_core::store::Command::Rectify(order), by, Arc::default(), done)).unwrap();
+    wait(|done| store.command(outbox_core::store::Command::Rectify(order), by, std::sync::Arc::default(), done)).unwrap();
     let (actor, reason, command, detail): (String, String, String, String) = Connection::open(&path)
         .unwrap()
         .query_row("SELECT actor, reason, command, detail FROM action", [], |row| {
