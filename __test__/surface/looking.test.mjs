@@ -160,7 +160,7 @@ test('health knows the file, the dispatcher and every destination', async (t) =>
   assert.ok(health.file.path.endsWith('outbox.db') && health.file.bytes > 0 && health.file.diskFreeBytes > 0)
   const [major, minor] = health.file.sqliteVersion.split('.').map(Number)
   assert.ok(major === 3 && minor >= 51)
-  assert.equal(health.file.schema, 1)
+  assert.equal(health.file.schema, 2)
 })
 
 test('changes of status are heard after the commit, in order, until one unsubscribes', async (t) => {
