@@ -73,7 +73,7 @@ function Groups({ groups, days, session, choose }: Refusals & { session: Session
         <tbody>
           {groups.map((each) => (
             <tr key={each.id}>
-              <th scope="row">
+              <th scope="row" class="code">
                 <a href={to('messages', { status: 'FAILED', failureCode: each.code, destination: each.destination })}>
                   <Data>{each.code}</Data>
                 </a>

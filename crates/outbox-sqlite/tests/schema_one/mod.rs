@@ -99,7 +99,8 @@ pub(crate) fn contents(path: &Path) -> Vec<String> {
         let columns = statement.column_count();
         let mut rows = statement.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
-            all.push((0..columns).map(|n| format!("{:?}|", row.get_ref(n).unwrap())).collect());
+            let cells: Vec<_> = (0..columns).map(|n| format!("{:?}", row.get_ref(n).unwrap())).collect();
+            all.push(cells.join("|"));
         }
     };
     ask("SELECT type, name, sql FROM sqlite_schema ORDER BY name");
