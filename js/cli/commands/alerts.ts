@@ -8,7 +8,7 @@ import { EXIT, UsageError } from '../usage.js'
 export const alerts = examples(
   command('alerts')
     .description('Send a test alert to each webhook of the configuration, signed as every alert, and say which took it. Opens no outbox. Ends with 0 if all took it, else 3.')
-    .addArgument(new Argument('<what>', 'what to do').choices(['test'] as const))
+    .addArgument(new Argument('<what>', 'test: send a test alert to each webhook').choices(['test'] as const))
     .action(
       ends(async (_what, options) => {
         const tested = await testAlerts(configuration(options))
