@@ -163,7 +163,8 @@ test('the Dockerfile builds, and what it makes delivers as a user who may write 
     const [arrived, ...again] = await receivedBy(receiver)
     assert.deepEqual([arrived.controlId, again.length], ['DOCKER-1', 0])
 
-    const left = await processes.start('list', [join(root, 'dist', 'cli', 'main.js'), 'list', '--json', '--path', env.HL7_OUTBOX_PATH], {})
+    // The command comes with the image.
+    const left = await processes.start('list', ['node_modules/hl7-outbox/dist/cli/main.js', 'list', '--json', '--path', env.HL7_OUTBOX_PATH], { cwd: build.place('.') })
     await left.ended
     assert.deepEqual([JSON.parse(left.lines[0]).status, JSON.parse(left.lines[0]).tries], ['ACKNOWLEDGED', 1], left.output)
     await receiver.stop()

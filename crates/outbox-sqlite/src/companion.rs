@@ -32,9 +32,7 @@ impl Marks {
         let Ok(entries) = fs::read_dir(directory(outbox)) else { return Self { unreadable: true, ..marks } };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let Some(pid) = ending(outbox, &name).and_then(|ending| ending.strip_prefix(ENDING)?.parse().ok()) else {
-                continue;
-            };
+            let Some(pid) = ending(outbox, &name).and_then(pid_of) else { continue };
             match File::open(entry.path()) {
                 // It ended just now.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -63,6 +61,11 @@ impl Marks {
     }
 }
 
+/// The process that a mark names; what follows the number is its namespace.
+fn pid_of(ending: &str) -> Option<u32> {
+    ending.strip_prefix(ENDING)?.split('-').next()?.parse().ok()
+}
+
 /// What a name has behind that of the outbox.
 fn ending<'a>(outbox: &Path, name: &'a OsStr) -> Option<&'a str> {
     name.to_str()?.strip_prefix(outbox.file_name()?.to_str()?)
@@ -81,6 +84,14 @@ pub(crate) fn belongs(outbox: &Path, name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_names_its_process_also_in_a_container() {
+        assert_eq!(pid_of(".process-17"), Some(17));
+        assert_eq!(pid_of(".process-1-4026532613"), Some(1));
+        assert_eq!(pid_of(".process-"), None);
+        assert_eq!(pid_of(".reader-17"), None);
+    }
 
     #[test]
     fn the_outbox_and_its_companions_are_known_by_name() {

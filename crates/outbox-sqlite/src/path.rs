@@ -85,7 +85,7 @@ impl OneCopy {
     pub(crate) fn take(outbox: &Path) -> Result<Self, OutboxError> {
         outbox_core::fault!("store-copy-lock", outbox_core::faults::refused);
         sweep(outbox);
-        let path = beside(outbox, &format!("{ENDING}{}", std::process::id()));
+        let path = beside(outbox, &own_ending());
         let lock = open_lock(&path)?;
         let began = Instant::now();
         while lock.try_lock().is_err() {
@@ -108,11 +108,31 @@ impl Drop for OneCopy {
 
 pub(crate) const ENDING: &str = ".process-";
 
+/// What the mark of this process ends with: its number, and in a container the namespace in which it has that number. The
+/// applications of two containers with one volume are both number 1.
+fn own_ending() -> String {
+    let pid = std::process::id();
+    numbered_by().map_or_else(|| format!("{ENDING}{pid}"), |namespace| format!("{ENDING}{pid}-{namespace}"))
+}
+
+#[cfg(target_os = "linux")]
+fn numbered_by() -> Option<u64> {
+    /// The namespace that a machine starts with (`PROC_PID_INIT_INO` of the kernel).
+    const FIRST: u64 = 0xEFFF_FFFC;
+    let namespace = std::os::unix::fs::MetadataExt::ino(&fs::metadata("/proc/self/ns/pid").ok()?);
+    (namespace != FIRST).then_some(namespace)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn numbered_by() -> Option<u64> {
+    None
+}
+
 /// Removes what processes left that were killed. The lock of a living one is held.
 fn sweep(outbox: &Path) {
     let Some(name) = outbox.file_name().and_then(|name| name.to_str()) else { return };
     let prefix = format!("{name}{ENDING}");
-    let own = format!("{prefix}{}", std::process::id());
+    let own = format!("{name}{}", own_ending());
     for entry in fs::read_dir(directory(outbox)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_other = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name != own);
