@@ -13,16 +13,14 @@ pub struct NativeCourse(pub(crate) Arc<Course>);
 impl NativeCourse {
     /// Of a command that is not given yet.
     #[napi(constructor, catch_unwind)]
-    #[expect(clippy::new_without_default, reason = "made by JavaScript only")]
     pub fn new() -> Self {
         Self(Arc::default())
     }
 
     /// Messages that are changed and on disk.
     #[napi(getter, catch_unwind)]
-    #[expect(clippy::cast_precision_loss, reason = "fewer messages than a number of JavaScript can count")]
-    pub fn changed(&self) -> f64 {
-        self.0.changed() as f64
+    pub fn changed(&self) -> u32 {
+        u32::try_from(self.0.changed()).unwrap_or(u32::MAX)
     }
 
     /// The command is to end at its next seam.
