@@ -82,7 +82,7 @@ export async function bulk({ folder, count, url, commands }) {
       const { count: changed } = await run({ to, ...(status === undefined ? {} : { status }) }, { ...BY, ...more })
       if (changed !== count) throw new Error(`${name} changed ${changed} of ${count} messages`)
     })
-    measured[name] = { seconds: during.ms / 1e3, memoryMib: during.memoryMib, here: during.here, elsewhere: during.elsewhere, baseline }
+    measured[name] = { seconds: during.ms / 1e3, cpuUs: during.cpuUs / count, memoryMib: during.memoryMib, here: during.here, elsewhere: during.elsewhere, baseline }
   }
   await other.end()
   await stopOutbox()
@@ -96,14 +96,15 @@ async function watched(other, work) {
   const looking = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), MEMORY_EVERY_MS)
   const stopHere = probe(fresh())
   const stopElsewhere = await other.probe()
-  const began = performance.now()
+  const [cpu, began] = [process.cpuUsage(), performance.now()]
   try {
     await work()
   } finally {
     clearInterval(looking)
   }
   const ms = performance.now() - began
-  return { ms, memoryMib: (most - before) / 2 ** 20, here: await stopHere(), elsewhere: await stopElsewhere() }
+  const { user, system } = process.cpuUsage(cpu)
+  return { ms, cpuUs: user + system, memoryMib: (most - before) / 2 ** 20, here: await stopHere(), elsewhere: await stopElsewhere() }
 }
 
 /** Everything that waits is sent and acknowledged. */

@@ -140,6 +140,7 @@ async function bulk({ rounds, scale }) {
     }
     const rows = BULK_COMMANDS.flatMap((name) => [
       row(`${name} of ${number(count)}`, spread(each(name, (one) => one.seconds), 's'), '', ''),
+      row('  processor time for each message', spread(each(name, (one) => one.cpuUs), 'µs'), '', ''),
       waits(name, 'here'),
       waits(name, 'elsewhere'),
       row('  memory beyond what there was before', `${number(each(name, (one) => one.memoryMib).max)} MiB`, '', ''),

@@ -177,7 +177,7 @@ pub struct OutboxError {
     /// The byte offset, for a refused HL7 message.
     pub position: Option<usize>,
     /// Where to go on, when a cursor is too old.
-    pub cursor: Option<String>,
+    pub cursor: Option<Box<str>>,
     /// How many messages a command had changed when it was cut short; at least so many are durable.
     pub count: Option<u64>,
 }

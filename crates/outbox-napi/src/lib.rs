@@ -12,6 +12,7 @@
 
 mod check;
 mod convert;
+mod course;
 mod events;
 mod handle;
 mod log;

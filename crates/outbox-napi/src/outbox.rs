@@ -10,9 +10,10 @@ use napi_derive::napi;
 use outbox_core::dispatch::election::Reading;
 use outbox_core::error::OutboxError;
 use outbox_core::metrics::Scope;
-use outbox_core::store::{Course, Done};
+use outbox_core::store::Done;
 
 use crate::convert::{self, FlatOptions};
+use crate::course::NativeCourse;
 use crate::handle::{Ears, Handle, Source};
 use crate::log;
 use crate::port::{self, ErrorArguments, EventArguments, Ticket};
@@ -39,33 +40,6 @@ pub struct NativeOutbox {
     handle: Arc<Handle>,
     /// Names under which this environment reads the changes; freed with it.
     readings: Arc<Mutex<HashMap<String, Reading>>>,
-}
-
-/// How far a command has come, for who waits for it.
-#[napi]
-pub struct NativeCourse(Arc<Course>);
-
-#[napi]
-impl NativeCourse {
-    /// Of a command that is not given yet.
-    #[napi(constructor, catch_unwind)]
-    #[expect(clippy::new_without_default, reason = "made by JavaScript only")]
-    pub fn new() -> Self {
-        Self(Arc::default())
-    }
-
-    /// Messages that are changed and on disk.
-    #[napi(getter, catch_unwind)]
-    #[expect(clippy::cast_precision_loss, reason = "fewer messages than a number of JavaScript can count")]
-    pub fn changed(&self) -> f64 {
-        self.0.changed() as f64
-    }
-
-    /// The command is to end at its next seam.
-    #[napi(catch_unwind)]
-    pub fn end(&self) {
-        self.0.end();
-    }
 }
 
 /// Takes the log lines that wait for an outbox of this environment: `{ lines, dropped }` as JSON.

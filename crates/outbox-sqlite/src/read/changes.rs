@@ -86,7 +86,7 @@ fn check_age(connection: &Connection, cursor: Cursor) -> Result<(), Failure> {
         return Ok(());
     }
     let fresh = Cursor { change: oldest - 1, seq: cursor.seq };
-    Err(OutboxError { cursor: Some(fresh.to_string()), ..OutboxError::plain(code::ERR_CURSOR_EXPIRED) }.into())
+    Err(OutboxError { cursor: Some(fresh.to_string().into()), ..OutboxError::plain(code::ERR_CURSOR_EXPIRED) }.into())
 }
 
 fn moves(connection: &Connection, after: Cursor, limit: u32) -> Result<Vec<Move>, Failure> {

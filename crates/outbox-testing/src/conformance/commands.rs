@@ -226,7 +226,7 @@ pub fn a_command_without_an_actor_is_refused(make: Make<'_>) {
     let id = subject.enqueue(message(1, None));
     let by = By { actor: String::from(" "), reason: None };
     let refused = wait(|done| {
-        subject.store.command(Command::Cancel { filter: MessageFilter::default() }, by, Arc::default(), done)
+        subject.store.command(Command::Cancel { filter: MessageFilter::default() }, by, Arc::default(), done);
     });
     assert_eq!(refused.unwrap_err().code, code::ERR_OPTION);
     assert_eq!(subject.state(id), State::Pending);
