@@ -220,8 +220,10 @@ fn the_file_has_room_on_the_disk_for_what_is_in_the_log_alone() {
     let path = directory.path().join("outbox.db");
     let store = open(&path).unwrap();
     let looker = Connection::open(&path).unwrap();
-    for n in 0..200 {
-        let messages = move || Ok((0..20).map(|m| message(n * 20 + m, None)).collect());
+    // By turns one at a time, and many at once.
+    for n in 0..400 {
+        let many = if n / 50 % 2 == 0 { 1 } else { 20 };
+        let messages = move || Ok((0..many).map(|m| message(n * 20 + m, None)).collect());
         wait(|done| store.enqueue(Box::new(messages), done)).unwrap();
         let pages: u64 = looker.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         let bytes = wait(|done| store.info(done)).unwrap().bytes;
