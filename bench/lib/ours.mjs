@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { startOutbox, stopOutbox, enqueueHl7, enqueueHl7Batch, getStats, pauseDestination, resumeDestination } from '../../index.mjs'
+import { startOutbox, stopOutbox, backupOutbox, enqueueHl7, enqueueHl7Batch, getStats, pauseDestination, resumeDestination } from '../../index.mjs'
 import { threadCpuUs, watchLoop } from './clocks.mjs'
 import { messages } from './messages.mjs'
 
@@ -136,4 +136,49 @@ export async function delivery({ folder, count, concurrency, url, blocked = 0 })
   const seconds = (performance.now() - began) / 1e3
   await stopOutbox()
   return { perSecond: count / seconds }
+}
+
+/** A long message, for a file that is large soon. */
+const NOTE = `NTE|1||${'NOTHING TO REPORT. '.repeat(5_000)}\r`
+const LONG_A_BATCH = 50
+
+/**
+ * Latency of enqueues on a large file, while nothing else happens and while it is backed up, by turns. Some callers who rest
+ * between their calls: what is asked for is how long one waits, not how much goes through.
+ */
+export async function backup({ folder, bytes, backups, callers = 4, restMs = 5 }) {
+  await open(folder)
+  for (let stored = 0; stored < bytes; stored += LONG_A_BATCH * NOTE.length) {
+    await enqueueHl7Batch(messages(LONG_A_BATCH).map((message) => ({ message: message + NOTE })))
+  }
+  const to = join(folder, 'copy.db')
+  const pairs = []
+  for (let n = 0; n < backups; n++) {
+    const during = await latenciesDuring(() => backupOutbox(to, { replace: true }), { callers, restMs })
+    const alone = await latenciesDuring(() => sleep(Math.max(1_000, during.ms)), { callers, restMs })
+    pairs.push({ during, alone })
+  }
+  await stopOutbox()
+  return { pairs }
+}
+
+async function latenciesDuring(work, { callers, restMs }) {
+  const us = []
+  let isOver = false
+  const caller = async () => {
+    while (!isOver) {
+      const [message] = messages(1)
+      const began = performance.now()
+      await enqueueHl7(message)
+      us.push((performance.now() - began) * 1e3)
+      await sleep(restMs)
+    }
+  }
+  const calling = Promise.all(Array.from({ length: callers }, caller))
+  const began = performance.now()
+  await work()
+  const ms = performance.now() - began
+  isOver = true
+  await calling
+  return { ms, us }
 }

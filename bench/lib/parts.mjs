@@ -149,6 +149,24 @@ async function bulk({ rounds, scale }) {
   })
 }
 
+/** A backup of a large file beside callers: how long one waits then, and without. */
+async function backup({ rounds, scale }) {
+  const raw = await interleaved(1, { ours: ['ours', 'backup', { bytes: 1e9 * scale, backups: rounds }] })
+  const { pairs } = raw.ours[0]
+  const at = (side, q) => summary(pairs.map((pair) => quantile(pair[side].us, q) / 1e3))
+  const ratio = (q) => median(pairs.map(({ during, alone }) => quantile(during.us, q) / quantile(alone.us, q)))
+  const line = (work, q, goal) => row(work, spread(at('during', q), 'ms'), spread(at('alone', q), 'ms'), times(ratio(q)), goal)
+  return {
+    raw,
+    rows: [
+      line(`enqueue beside a backup of ${number(scale)} GB, p99 (peer: without)`, 0.99, { text: '≤ 2 ×', reached: ratio(0.99) <= 2 }),
+      line('  p50', 0.5),
+      line('  longest', 1),
+      row('  the backup takes', spread(summary(pairs.map(({ during }) => during.ms / 1e3)), 's'), '', ''),
+    ],
+  }
+}
+
 /** Gives a stand-in receiver of its own, in another process. */
 async function withReceiver(more, use) {
   const processes = new Processes()
@@ -163,4 +181,4 @@ async function withReceiver(more, use) {
   }
 }
 
-export const parts = { enqueue, single, loop, arrival, delivery, blocked, bulk }
+export const parts = { enqueue, single, loop, arrival, delivery, blocked, bulk, backup }

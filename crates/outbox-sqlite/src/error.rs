@@ -61,7 +61,7 @@ impl Failure {
     /// For the log: a number or a code, no text of SQLite.
     pub(crate) fn in_short(&self) -> String {
         match self {
-            Self::Sqlite(error) => format!("SQLite {}", error.sqlite_error().map_or(0, |inner| inner.extended_code)),
+            Self::Sqlite(error) => name(error),
             Self::Refused(error) => error.code.to_owned(),
         }
     }
@@ -93,7 +93,31 @@ fn is_impossible_value(error: &rusqlite::Error) -> bool {
             | Error::Utf8Error(..)
             | Error::InvalidQuery
             | Error::QueryReturnedNoRows
-    )
+    ) || lacks_schema(error)
+}
+
+/// Whether a statement does not fit the file's own description of its tables any more. The statements are fixed and so is the
+/// schema; a word of SQLite's is all that tells this from other errors of its number.
+fn lacks_schema(error: &rusqlite::Error) -> bool {
+    const SIGNS: [&str; 4] = ["no such ", "has no column", "no query solution", "malformed"];
+    let words = match error {
+        rusqlite::Error::SqliteFailure(failure, Some(words))
+            if failure.extended_code == rusqlite::ffi::SQLITE_ERROR =>
+        {
+            words
+        }
+        rusqlite::Error::SqlInputError { msg, .. } => msg,
+        _ => return false,
+    };
+    SIGNS.iter().any(|sign| words.contains(sign))
+}
+
+/// A number of SQLite's or the name of an error, and none of its words.
+fn name(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(inner) => format!("SQLite {}", inner.extended_code),
+        None => format!("{error:?}").chars().take_while(char::is_ascii_alphabetic).collect(),
+    }
 }
 
 /// The public error for an error of SQLite.
@@ -108,10 +132,9 @@ pub(crate) fn translate(error: &rusqlite::Error) -> OutboxError {
         Some(ErrorCode::SystemIoFailure) => code::ERR_STORE_FAILED,
         _ if is_impossible_value(error) => code::ERR_FILE_DAMAGED,
         _ => {
-            let extended = error.sqlite_error().map_or(0, |inner| inner.extended_code);
             return OutboxError::new(
                 code::ERR_PANIC,
-                format!("the store met an unexpected condition (SQLite {extended})"),
+                format!("the store met an unexpected condition ({})", name(error)),
             );
         }
     };
@@ -138,7 +161,9 @@ mod tests {
         }
         let narrow = connection.query_row("SELECT 1 << 40", [], |row| row.get::<_, u32>(0)).unwrap_err();
         assert_eq!(translate(&narrow).code, code::ERR_FILE_DAMAGED);
-        let ours = connection.prepare("SELECT nothing").unwrap_err();
+        let lacking = connection.prepare("SELECT 1 FROM nowhere").unwrap_err();
+        assert_eq!(translate(&lacking).code, code::ERR_FILE_DAMAGED);
+        let ours = connection.prepare("SELECT FROM").unwrap_err();
         assert_eq!(translate(&ours).code, code::ERR_PANIC);
     }
 }

@@ -198,6 +198,47 @@ fn a_body_that_changed_on_disk_is_never_sent_and_its_lane_waits_for_a_person() {
 }
 
 #[test]
+fn a_row_that_cannot_have_been_stored_is_not_sent_and_holds_up_its_own_lane_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    let damaged = enqueue(&store, message(1, Some("P1")));
+    enqueue(&store, message(2, Some("P1")));
+    let other = enqueue(&store, message(3, Some("P2")));
+    let sql = "UPDATE message SET attempts_max = -5 WHERE seq = 1";
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let claimed = claim(&store, 9);
+    assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [other.id]);
+    let view = wait(|done| store.message(outbox_core::store::MessageRef::Id(damaged.id), done)).unwrap().unwrap();
+    let failure = view.failure.unwrap();
+    assert_eq!((failure.reason.as_str(), failure.code.as_str()), ("unreadable", "BODY_DAMAGED"));
+    // What is needed to move it is damaged itself: that is told, and others go on.
+    let sql = "UPDATE message SET control_id = CAST(x'ff' AS TEXT) WHERE seq = 3";
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let refused = wait(|done| store.message(outbox_core::store::MessageRef::Id(other.id), done)).unwrap_err();
+    assert_eq!(refused.code, code::ERR_FILE_DAMAGED);
+    enqueue(&store, message(4, Some("P3")));
+    assert!(store.failed().is_none(), "one row is no reason to close the file");
+}
+
+#[test]
+fn the_file_has_room_on_the_disk_for_what_is_in_the_log_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let store = open(&path).unwrap();
+    let looker = Connection::open(&path).unwrap();
+    // By turns one at a time, and many at once.
+    for n in 0..400 {
+        let many = if n / 50 % 2 == 0 { 1 } else { 20 };
+        let messages = move || Ok((0..many).map(|m| message(n * 20 + m, None)).collect());
+        wait(|done| store.enqueue(Box::new(messages), done)).unwrap();
+        let pages: u64 = looker.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let bytes = wait(|done| store.info(done)).unwrap().bytes;
+        assert!(bytes >= pages * 4_096, "{pages} pages, and the file has {bytes} bytes");
+    }
+}
+
+#[test]
 fn the_database_itself_refuses_states_moves_and_a_second_front_of_a_lane() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");

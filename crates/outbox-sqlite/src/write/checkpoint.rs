@@ -95,9 +95,14 @@ impl Checkpointer {
         Ok(Self { unfolded, orders, thread: Some(thread), failures })
     }
 
+    /// Pages in the log after this process's last commit; none when all of them have been folded back.
+    pub(crate) fn unfolded(&self) -> u64 {
+        u64::from(self.unfolded.load(Ordering::Acquire))
+    }
+
     /// How much of the log waits for being folded back.
     pub(crate) fn unfolded_bytes(&self) -> u64 {
-        u64::from(self.unfolded.load(Ordering::Acquire)) * PAGE_BYTES
+        self.unfolded() * PAGE_BYTES
     }
 }
 

@@ -260,12 +260,18 @@ fn claim_one(unit: &mut Unit<'_>, turn: &Turn, seq: i64) -> Result<Option<Claime
                     possible_duplicate OR indeterminates > 0, lane, expires_ms, fresh_at
              FROM message LEFT JOIN body USING (seq) WHERE seq = ?1",
         )?
-        .query_row([seq], |row| Candidate::read(seq, row))?;
-    if !unit.digests.is_body(candidate.claimed.body.reveal(), &candidate.digest) {
-        tracing::error!(seq, "a stored message is damaged; it is not sent, and its lane waits");
-        put_aside(unit, turn, seq, Reason::Unreadable, "BODY_DAMAGED")?;
-        return Ok(None);
-    }
+        .query_row([seq], |row| Candidate::read(seq, row))
+        .map_err(Failure::from);
+    let candidate = match candidate {
+        Ok(whole) if unit.digests.is_body(whole.claimed.body.reveal(), &whole.digest) => whole,
+        Err(failure) if !failure.is_impossible_value() => return Err(failure),
+        // Its bytes are not those that were stored, or another column of its row cannot be.
+        Ok(_) | Err(_) => {
+            tracing::error!(seq, "a stored message is damaged; it is not sent, and its lane waits");
+            put_aside(unit, turn, seq, Reason::Unreadable, "BODY_DAMAGED")?;
+            return Ok(None);
+        }
+    };
     if candidate.has_expired(now, turn.expires) {
         put_aside(unit, turn, seq, Reason::Expired, "EXPIRED")?;
         return Ok(None);

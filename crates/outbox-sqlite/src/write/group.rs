@@ -295,16 +295,22 @@ fn attempt(
     let admits = unit.no_room.is_none();
     let news = unit.close().inspect_err(|_| roll_back(&file.connection))?;
     // What happens to stored messages is written all the same: it may use what was kept for it.
-    if admits && !file.has_room().inspect_err(|_| roll_back(&file.connection))? {
+    let rows = file.connection.total_changes() - changes_before;
+    if admits && !file.has_room(rows).inspect_err(|_| roll_back(&file.connection))? {
         return Ok(Attempt::NoRoom);
     }
-    let wrote = file.connection.total_changes() != changes_before;
+    let wrote = rows != 0;
     let committing = Instant::now();
     if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
         return Err(failure);
     }
-    Ok(Attempt::Committed((news, has_reserve, wrote.then(|| committing.elapsed()))))
+    let took = committing.elapsed();
+    if let Err(failure) = file.mend_room() {
+        // The commit stands; the next one looks again.
+        tracing::warn!(why = failure.in_short(), "whether the file has room could not be seen");
+    }
+    Ok(Attempt::Committed((news, has_reserve, wrote.then_some(took))))
 }
 
 fn commit(connection: &Connection) -> Result<(), Failure> {
