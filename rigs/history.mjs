@@ -42,7 +42,12 @@ export default {
       for (const history of next) {
         if (signal.aborted || violations.length >= FAILURES_MAX) return
         const place = join(folder, `history-${history.n}`)
-        const lines = await play({ ...history, path: join(place, 'outbox.db'), world: { processes, receivers, ...system }, signal })
+        const lines = []
+        await play({ ...history, path: join(place, 'outbox.db'), world: { processes, receivers, ...system }, lines, signal }).catch((error) => {
+          // What does not come to its end is found too; only an interruption is nobody's fault.
+          signal.throwIfAborted()
+          lines.push({ kind: 'trouble', words: error.message })
+        })
         const found = check(lines)
         for (const name of ['calls', 'messages', 'arrivals']) totals[name] += found.figures[name]
         totals.ends += lines.filter(({ kind }) => kind === 'end').length

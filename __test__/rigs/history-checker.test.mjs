@@ -134,6 +134,12 @@ holds('the later goes when a person has cancelled the dead letter', refused().or
 breaks('a correction waits, and what is later than the corrected goes', /order: a B arrived/, story().store('A', [0, 10], { hold: true }).store('B', [20, 30]).replace('A', 'C', [40, 50]).see('B', [52, 55], 'PENDING').arrive('B', 70).arrive('C', 90).over({ A: ['CANCELLED'], B: DELIVERED, C: ['ACKNOWLEDGED', { tries: 1, replaces: 'id A' }] }))
 holds('a correction goes in the place of the corrected', story().store('A', [0, 10], { hold: true }).store('B', [20, 30]).replace('A', 'C', [40, 50]).arrive('C', 70).arrive('B', 90).over({ A: ['CANCELLED'], B: DELIVERED, C: ['ACKNOWLEDGED', { tries: 1, replaces: 'id A' }] }))
 
+const listed = (views) => [[{}], [85, 88], { value: { nextCursor: null, items: Object.entries(views).map(([control, view], n) => ({ id: `id ${control}`, seq: n + 1, controlId: control, destination: 'a', status: 'PENDING', tries: 0, attempts: 0, inFlight: false, possibleDuplicate: false, replaces: null, ...view })) } }]
+const FLIES = { inFlight: true, tries: 1 }
+breaks('one list shows two of a lane in flight', /two of a lane in flight: a A and a B/, two().arrive('A', 50, { answered: 99_000, since: -300_000 }).call('listMessages', ...listed({ A: FLIES, B: FLIES })).arrive('B', 95, { since: -300_000 }).over({ A: DELIVERED, B: DELIVERED }))
+holds('one list shows two in flight of two lanes', story().store('A', [0, 10]).store('B', [20, 30], { lane: 'M' }).arrive('A', 50, { answered: 90 }).arrive('B', 80, { answered: 95 }).call('listMessages', ...listed({ A: FLIES, B: FLIES })).over({ A: DELIVERED, B: DELIVERED }))
+breaks('one list shows the later claimed and the earlier untouched', /order: a B was claimed and a A stood before it, in a list/, two().arrive('B', 50, { since: -300_000, answered: 90 }).call('listMessages', ...listed({ A: {}, B: FLIES })).arrive('A', 120).over({ A: DELIVERED, B: DELIVERED }))
+
 // Old over new.
 const overtaken = (more) => two().order('hold', 'A', [40, 45]).arrive('B', 90).see('B', [110, 115], 'ACKNOWLEDGED', { tries: 1 }).order('release', 'A', [120, 130], more)
 breaks('what was overtaken is put back without a word', /overtaken: releaseMessages/, overtaken().arrive('A', 150).over({ A: DELIVERED, B: DELIVERED }))

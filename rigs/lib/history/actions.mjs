@@ -82,7 +82,7 @@ export class Author {
   #learn(line) {
     for (const answer of [line.value ?? []].flat().flatMap((each) => each.deliveries ?? [each])) {
       const written = this.#written.find(({ message }) => message.control === answer.controlId)
-      if (answer.id !== undefined && written !== undefined) this.#known.set(answer.id, { id: answer.id, destination: answer.destination, control: answer.controlId, written })
+      if (answer.id !== undefined && written !== undefined) this.#known.set(answer.id, { isAside: answer.status === 'HELD' || answer.status === 'FAILED', ...this.#known.get(answer.id), id: answer.id, destination: answer.destination, control: answer.controlId, written })
     }
     return line
   }
@@ -145,8 +145,9 @@ export class Author {
     return call('digest', [this.#some().id])
   }
 
-  hold(call) {
-    return call('holdMessages', [{ ids: this.#ids() }, BY])
+  async hold(call) {
+    const line = await call('holdMessages', [{ ids: this.#ids() }, BY])
+    for (const id of line.value?.changed ?? []) this.#known.get(id).isAside = true
   }
 
   cancel(call) {
@@ -179,7 +180,9 @@ export class Author {
   }
 
   async replace(call) {
-    const old = this.#some()
+    // Mostly one that can be replaced.
+    const aside = [...this.#known.values()].filter(({ isAside }) => isAside)
+    const old = aside.length > 0 && this.random.chance(0.8) ? this.random.pick(aside) : this.#some()
     const { patient, visit, message } = old.written
     const again = old.corrected !== undefined && this.random.chance(0.5)
     const lanes = { [old.destination]: message.lanes[old.destination] }

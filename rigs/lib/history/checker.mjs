@@ -7,7 +7,7 @@
 // - What is promised between messages cannot be seen in one alone: lanes.mjs, and below the order of numbers, calls that store several
 //   messages, the feed of changes, and the figures at the end.
 import { explain } from './explain.mjs'
-import { checkLane, placesOf } from './lanes.mjs'
+import { checkLane, checkList, placesOf } from './lanes.mjs'
 import { NEVER, nameOf, observed } from './observed.mjs'
 
 /** The arrows of docs/states.md; the first column is `from`. */
@@ -34,7 +34,11 @@ export function check(lines) {
     else violations.push(...atTheEnd(message))
   }
   placesOf(messages, seen.byId)
-  for (const lane of lanesOf(messages)) violations.push(...checkLane(lane, seen))
+  const lists = calls.filter(({ method, value }) => method === 'listMessages' && value)
+  for (const lane of lanesOf(messages)) {
+    violations.push(...checkLane(lane, seen))
+    if (lane.length > 1) for (const list of lists) violations.push(...checkList(list, lane))
+  }
   violations.push(...numbers(messages), ...together(calls, messages), ...feed(seen), ...figures(calls))
   for (const { words } of lines.filter(({ kind }) => kind === 'trouble')) violations.push(words)
   return { figures: { calls: calls.length, messages: messages.size, arrivals: lines.filter(({ kind }) => kind === 'arrival').length }, violations }
@@ -45,16 +49,16 @@ function* atTheEnd({ name, final, calls }) {
   if (final === null && calls.some(({ call }) => call.value)) yield `lost: ${name} was resolved and is not there`
 }
 
-/** What can be compared: explained, and stored. */
+/** Lanes whose messages can be compared: each is explained. What was not stored stands in none. */
 function lanesOf(messages) {
   const lanes = new Map()
   for (const message of messages.values()) {
-    if (!message.isExplained || message.place === undefined) continue
+    if (message.place === undefined) continue
     const key = message.lane === null ? message.name : nameOf(message.destination, message.lane)
     if (!lanes.has(key)) lanes.set(key, [])
     lanes.get(key).push(message)
   }
-  return lanes.values()
+  return [...lanes.values()].filter((lane) => lane.every(({ isExplained }) => isExplained))
 }
 
 /** Numbers follow the order of the calls: within a process as they were made, between processes where one had ended before. */

@@ -4,7 +4,7 @@
 // checked alone. A message has a handful of calls open at a time and few states, so the sets of possible states are carried
 // along the time (just-in-time linearization: Lowe, 2017): at the end of a call only those states are left in which it has
 // taken effect with the result that it had. What happens by itself (claims, ends of attempts) may happen at any time at which
-// its cause is there. No search over whole orders is needed, and nothing depends on how fast anything was.
+// its cause is there. No search over whole orders is needed, and a slow machine only makes more things possible.
 import { NOTHING, effects, inWords, keyOf, steps } from './machine.mjs'
 
 /** More states than this are a mistake of the checker, not of the message. */
@@ -42,27 +42,36 @@ export function explain(ops, world) {
   return { layers, failure: null }
 }
 
+/** All that can be by now. */
 function closure(configurations, open, at, world) {
-  const found = new Map(configurations)
-  const queue = [...found.values()]
+  const looks = open.filter(isLook)
+  const moves = open.filter((op) => !isLook(op))
+  const found = new Map()
+  const queue = []
+  const reach = (state, done) => {
+    // Who only looks has seen this state, if it is what he saw: it is never worse to have answered him already.
+    const seen = looks.filter((op) => !done.includes(op) && !effects(state, op).next().done)
+    const added = add(found, state, seen.length === 0 ? done : [...done, ...seen])
+    if (added !== null) queue.push(added)
+  }
+  for (const { state, done } of configurations.values()) reach(state, done)
   while (queue.length > 0) {
     const { state, done } = queue.pop()
-    for (const next of steps(state, at, world)) {
-      const added = add(found, next, done)
-      if (added !== null) queue.push(added)
-    }
-    for (const op of open) {
+    for (const next of steps(state, at, world)) reach(next, done)
+    for (const op of moves) {
       if (done.includes(op)) continue
       for (const next of effects(state, op)) {
         if (op.kind === 'arrival') op.claimed = Math.min(op.claimed ?? Infinity, next.claimed)
-        const added = add(found, next, [...done, op])
-        if (added !== null) queue.push(added)
+        reach(next, [...done, op])
       }
     }
     if (found.size > STATES_MAX) throw new Error('a message has more possible states than the checker can carry')
   }
   return found
 }
+
+/** Whether it changes nothing: a read, or a call that was refused. */
+const isLook = ({ kind, outcome }) => !['arrival', 'stored', 'replaced'].includes(kind) && (kind !== 'command' || (outcome !== 'changed' && outcome !== null))
 
 function add(configurations, state, done) {
   const key = `${keyOf(state)} ${done.map(({ n }) => n).sort((a, b) => a - b).join()}`

@@ -10,16 +10,19 @@ const WALL_US = 100_000
 /** `lane`: its messages, each explained (`layers`), `final` and with its `place` (see placesOf). Answers violations. */
 export function checkLane(lane, { setup, ends, pauses }) {
   const violations = []
-  const flights = lane.flatMap((message) => message.ops.filter(({ kind }) => kind === 'arrival').map((op) => flightOf(message, op, ends))).filter(({ from, to }) => to > from).sort((one, other) => one.from - other.from)
-  for (let n = 0; n < flights.length; n++) {
-    const flight = flights[n]
-    const over = flights.slice(0, n).find(({ to }) => to > flight.from)
+  const arrivals = lane.flatMap((message) => message.ops.filter(({ kind }) => kind === 'arrival').map((op) => ({ message, op, arrival: message.arrivals[op.index] })))
+  const flights = []
+  for (const one of arrivals.sort((one, other) => one.arrival.at - other.arrival.at)) {
+    // What was in flight in the lane before it had ended when it was claimed.
+    const claimed = Math.max(one.op.claimed, ...flights.map(({ to }) => to))
+    const flight = flightOf(one, claimed, ends)
+    if (flight.to <= flight.from) continue
+    const over = flights.find(({ to }) => to > flight.from)
+    flights.push(flight)
     if (over !== undefined) {
       violations.push(`two of a lane in flight: ${flight.message.name} arrived at ${flight.from} while ${over.message.name} was in flight until ${over.to}`)
       continue
     }
-    // What was in flight in the lane before it had ended when it was claimed.
-    const claimed = Math.max(flight.claimed, ...flights.slice(0, n).map(({ to }) => to))
     violations.push(...beforeIt({ lane, flight, claimed, setup }))
     const pause = pauses.find(({ destination, from, to }) => destination === flight.message.destination && claimed > from && flight.from < to)
     if (pause !== undefined) violations.push(`paused: ${flight.message.name} arrived at ${flight.from}; its destination was paused from ${pause.from} to ${pause.to}`)
@@ -29,11 +32,26 @@ export function checkLane(lane, { setup, ends, pauses }) {
 }
 
 /** When it was in flight for certain: from its arrival until the first moment at which its sender could let go of it. */
-function flightOf(message, { index, claimed }, ends) {
-  const arrival = message.arrivals[index]
+function flightOf({ message, arrival }, claimed, ends) {
   const gone = ends.filter(({ process, to }) => process === arrival.sender && to >= arrival.since).map(({ from }) => from)
-  const to = Math.min(arrival.answered ?? NEVER, arrival.cut ?? NEVER, arrival.since + message.limits.answerUs, ...gone)
-  return { message, claimed, from: arrival.at, to }
+  const to = Math.min(arrival.answered ?? NEVER, arrival.cut ?? NEVER, Math.max(arrival.since, claimed) + message.limits.answerUs, ...gone)
+  return { message, from: arrival.at, to }
+}
+
+/** What one list shows of a lane at one moment, and so whatever the times were. */
+export function* checkList({ process, ended, value: { items } }, lane) {
+  const shown = lane.flatMap((message) => items.filter((item) => item.destination === message.destination && item.controlId === message.control).map((item) => ({ message, item })))
+  const flying = shown.filter(({ item }) => item.inFlight)
+  if (flying.length > 1) yield `two of a lane in flight: ${flying.map(({ message }) => message.name).join(' and ')} in a list of ${process} that ended at ${ended}`
+  const waits = shown.find(({ message, item }) => item.status === 'PENDING' && item.tries === 0 && hasStood(message))
+  const tried = waits && shown.find(({ message, item }) => item.tries > 0 && isBefore(waits.message.place, message.place))
+  if (tried) yield `order: ${tried.message.name} was claimed and ${waits.message.name} stood before it, in a list of ${process} that ended at ${ended}`
+}
+
+/** It has stood in its lane since it was stored: nobody had it on hold or put it back, and it was due at once. */
+function hasStood({ ops, calls, notBefore, final }) {
+  const isMoved = ({ kind, command, outcome }) => kind === 'command' && ['hold', 'release', 'retry', 'cancel'].includes(command) && (outcome === 'changed' || outcome === null)
+  return notBefore === null && final.replaces === null && !calls.some(({ hold }) => hold) && !ops.some(isMoved)
 }
 
 function beforeIt({ lane, flight, claimed, setup }) {

@@ -13,10 +13,9 @@ const DRAIN_MS_MAX = 60_000
 /** The chaos of a history: what may happen to a process, the first the most often. */
 const BLOWS = ['kill', 'kill', 'stop', 'pause']
 
-/** Plays one; resolves with its lines. `world` is `{ processes, door, env }`; `path` the file, in a folder of its own. */
-export async function play({ random, path, world, signal }) {
+/** Plays one and notes it in `lines`. `world` is `{ processes, receivers, door, env }`; `path` the file, in a folder of its own. */
+export async function play({ random, path, world, lines, signal }) {
   mkdirSync(dirname(path), { recursive: true })
-  const lines = []
   const receiver = await world.receivers.start({ seed: random.between(1, 2 ** 31), shares: weatherOf(random) })
   const destinations = destinationsOf(random)
   const stage = new Stage({ world, lines, path, destinations: (sender) => configured(destinations, receiver, sender) })
@@ -24,8 +23,10 @@ export async function play({ random, path, world, signal }) {
   const author = new Author({ random: random.fork(), destinations })
   const count = random.between(2, 5)
   try {
-    await Promise.all(Array.from({ length: count }, (_, n) => stage.open(n, { dispatch: n === 0 || random.chance(0.5) })))
-    const worker = random.chance(0.15) ? await stage.openWorker() : null
+    const worker = random.chance(0.2) ? await stage.openWorker() : null
+    // Beside a worker the applications may store only.
+    const dispatch = worker === null || random.chance(0.3)
+    await Promise.all(Array.from({ length: count }, (_, n) => stage.open(n, { dispatch: dispatch && (n === 0 || random.chance(0.5)) })))
     const clients = Array.from({ length: count * 2 }, (_, n) => client({ stage, author, slot: n % count, random: random.fork(), steps: random.between(10, 18), signal }))
     const chaos = disturb({ stage, count, worker, random: random.fork(), until: Promise.all(clients), signal })
     await Promise.all([...clients, chaos])
@@ -35,7 +36,6 @@ export async function play({ random, path, world, signal }) {
     await stage.end()
     lines.push(...(await receiver.stop()))
   }
-  return lines
 }
 
 function destinationsOf(random) {
@@ -175,8 +175,8 @@ async function client({ stage, author, slot, random, steps, signal }) {
 async function disturb({ stage, count, worker, random, until, signal }) {
   let isOver = false
   void until.then(() => (isOver = true), () => (isOver = true))
-  for (let blows = random.between(0, 4); blows > 0 && !isOver; blows--) {
-    await delay(random.between(20, 160))
+  for (let blows = random.between(0, 5); blows > 0 && !isOver; blows--) {
+    await delay(random.between(10, 120))
     signal?.throwIfAborted()
     if (worker !== null && !worker.isKilled && random.chance(0.3)) {
       await (random.chance(0.5) ? stage.kill(worker) : stage.close(worker, 200))
@@ -201,6 +201,11 @@ async function disturb({ stage, count, worker, random, until, signal }) {
 
 /** Fair weather: all that waits is delivered or seen to by a person, and everybody is asked for the last time. */
 async function drain({ stage, author, lines, signal }) {
+  if (!stage.slots[0].dispatch) {
+    // The worker may be gone for good.
+    await stage.close(stage.slots[0], 0)
+    await stage.open(0, { dispatch: true }, stage.slots[0].process)
+  }
   const actor = stage.slots[0]
   const ask = (method, args, more) => stage.call(actor, method, args, more)
   const by = { actor: 'the rig' }

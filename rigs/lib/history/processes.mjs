@@ -115,11 +115,15 @@ export class Processes {
 export async function startWorker({ door, env, configuration }) {
   const main = join(dirname(door), 'dist', 'cli', 'main.js')
   const worker = { child: spawn(process.execPath, [main, 'worker', '--config', configuration, '--stop-timeout-ms', '200'], { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }), err: '' }
-  worker.child.stderr.on('data', (chunk) => (worker.err = (worker.err + chunk).slice(-SAID_MAX)))
+  const ready = new Promise((resolve) => worker.child.stderr.on('data', (chunk) => {
+    worker.err = (worker.err + chunk).slice(-SAID_MAX)
+    if (worker.err.includes('worker: ready')) resolve('ready')
+  }))
   worker.ended = once(worker.child, 'close').then(([code, signal]) => ({ code, signal }))
   worker.kill = (signal = 'SIGKILL') => {
     if (worker.child.exitCode === null && worker.child.signalCode === null) worker.child.kill(signal)
     return worker.ended
   }
+  if ((await Promise.race([ready, worker.ended])) !== 'ready') throw new Error(`a worker did not start\n${worker.err}`)
   return worker
 }
