@@ -49,16 +49,24 @@ pub(super) fn rectify(unit: &Unit<'_>, order: &RefusalOrder, by: &By) -> Result<
                 .execute(params![id, part, value])?;
         }
     }
-    if let Some(rectified) = change.rectified {
-        unit.connection
-            .prepare_cached(if rectified {
-                "UPDATE refusal_work SET state = 'rectified', rectified_at = ?3, rectified_by = ?4, reopened_at = NULL
-                 WHERE refusal = ?1 AND tags = ?2"
-            } else {
-                "UPDATE refusal_work SET state = 'open', rectified_at = NULL, rectified_by = NULL, reopened_at = NULL
-                 WHERE refusal = ?1 AND tags = ?2 AND ?3 IS NOT NULL AND ?4 IS NOT NULL"
-            })?
-            .execute(params![id, part, unit.now.0, by.actor])?;
+    match change.rectified {
+        Some(true) => {
+            unit.connection
+                .prepare_cached(
+                    "UPDATE refusal_work SET state = 'rectified', rectified_at = ?3, rectified_by = ?4, reopened_at = NULL
+                     WHERE refusal = ?1 AND tags = ?2",
+                )?
+                .execute(params![id, part, unit.now.0, by.actor])?;
+        }
+        Some(false) => {
+            unit.connection
+                .prepare_cached(
+                    "UPDATE refusal_work SET state = 'open', rectified_at = NULL, rectified_by = NULL, reopened_at = NULL
+                     WHERE refusal = ?1 AND tags = ?2",
+                )?
+                .execute(params![id, part])?;
+        }
+        None => {}
     }
     Ok(Changed { count: 1, ..Changed::default() })
 }
