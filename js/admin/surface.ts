@@ -8,7 +8,6 @@ export type Surface = Pick<
   | 'getAttempts'
   | 'getAnswer'
   | 'listMessages'
-  | 'countMessages'
   | 'getStats'
   | 'getHealth'
   | 'retryMessages'
