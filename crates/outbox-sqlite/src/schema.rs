@@ -161,3 +161,28 @@ pub(crate) fn check_version(connection: &Connection) -> Result<(), Failure> {
         ),
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_an_earlier_schema_gets_what_it_lacks_and_numbers_may_be_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        for earlier in 0..SCHEMA {
+            let mut connection = Connection::open(directory.path().join(format!("{earlier}.db"))).unwrap();
+            if earlier > 0 {
+                connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+                for (_, _, sql) in MIGRATIONS.iter().filter(|(number, ..)| *number <= earlier) {
+                    let sql = sql.replace("{{transitions}}", &transition_condition_sql());
+                    connection.execute_batch(&sql).unwrap();
+                }
+                connection.pragma_update(None, "user_version", earlier).unwrap();
+            }
+            migrate(&mut connection).map_err(Failure::into_error).unwrap();
+            let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+            let rows: i64 = connection.query_row("SELECT count(*) FROM alert", [], |row| row.get(0)).unwrap();
+            assert_eq!((version, rows), (SCHEMA, 0), "from {earlier}");
+        }
+    }
+}
