@@ -123,6 +123,9 @@ pub(crate) fn worklist(store: &SqliteStore) -> Vec<(String, u64)> {
     found.groups.into_iter().map(|group| (group.err_codes.join(" "), group.count)).collect()
 }
 
+/// What a file has after all migrations.
+pub(crate) const NEWEST: u32 = 3;
+
 pub(crate) fn counted(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
     pairs.iter().map(|(err, count)| ((*err).to_owned(), *count)).collect()
 }
