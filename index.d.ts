@@ -41,7 +41,7 @@ export interface OutboxConfig {
   retention?: {
     /** Contents and answers of SENT, ACKNOWLEDGED and CANCELLED messages; default 90 days. */
     bodiesMs?: number | null
-    /** Their rows, attempts and tags, and what persons ordered; a tombstone stays. Default 400 days. */
+    /** Their rows, attempts and tags, what persons ordered, and what they noted on refusals of which none is left; a tombstone stays. Default 400 days. */
     rowsMs?: number | null
     /** Lines of statusChanges; default 30 days, at least 7. */
     changesMs?: number | null

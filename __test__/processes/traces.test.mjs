@@ -198,6 +198,11 @@ test('a trace leaves room for eight tags, one that the caller gives wins, and a 
   const given = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   const own = await outbox.enqueueHl7(hl7(), { tags: { traceparent: given }, hold: true })
   assert.equal((await outbox.getMessage(own.id)).tags.traceparent, given)
+  for (const none of ['', 'CANARY', `${given}-more`, null]) {
+    const kept = await outbox.enqueueHl7(hl7(), { tags: { traceparent: none, visitId: '7' }, hold: true })
+    const { tags } = await outbox.getMessage(kept.id)
+    assert.deepEqual([tags.visitId, tags.traceparent === none], ['7', false], 'what is no trace context refuses no message')
+  }
   const { id } = await outbox.replaceMessage(own.id, hl7(), by)
   assert.equal((await outbox.getMessage(id)).tags.traceparent, given)
 })

@@ -50,6 +50,34 @@ test('an outage is told once when it begins and once when it ends, signed, with 
   withoutPatients(hook.requests)
 })
 
+test('a receiver that answers that it cannot is down too, and its outage is not over while it says so', async (t) => {
+  const taker = await receiver(t, { answer: { type: 'ar', errors: [{ code: '207' }] } })
+  const hook = await webhook(t)
+  const outbox = await open(t, taker.url, { retry: { scheduleMs: [10], jitter: 0 } }, { alerts: alertsFor(hook) })
+  for (let n = 0; n < 5; n++) await outbox.enqueueHl7(hl7({ patient: `CANARY-${n}` }))
+  const begun = await hook.got('outage', 'begun')
+  assert.equal(begun.code, 'ACK_AR_207')
+  // Probes that are answered so say nothing else.
+  await taker.until((await taker.received()).length + 1)
+  assert.deepEqual(hook.told, ['outage begun'])
+  await taker.behave({})
+  await outbox.retryMessages({ status: 'PENDING' }, by)
+  await count(outbox, 'ACKNOWLEDGED', 5)
+  await hook.got('outage', 'ended')
+  assert.deepEqual(hook.told, ['outage begun', 'outage ended'])
+})
+
+test('a word that the receiver writes as a code stays here; the message has it', async (t) => {
+  const taker = await receiver(t, { answer: { type: 'ae', errors: [{ code: 'ZAYD' }] } })
+  const hook = await webhook(t)
+  const outbox = await open(t, taker.url, {}, { alerts: alertsFor(hook) })
+  const { id } = await outbox.enqueueHl7(hl7())
+  await reach(outbox, id, 'FAILED')
+  assert.equal((await outbox.getMessage(id)).failure.code, 'ACK_AE_ZAYD')
+  assert.equal((await hook.got('refusal', 'begun')).code, 'ACK_AE')
+  for (const { body } of hook.requests) assert.ok(!body.includes('ZAYD'))
+})
+
 test('the signature is what the specification says, over id, time and body, for every key', async (t) => {
   const hook = await webhook(t)
   const alerts = alertsFor(hook)

@@ -10,6 +10,9 @@ interface Claimed {
   body: string
 }
 
+/** How long the listener may take, in milliseconds: as long as its claim holds. */
+const TOLD_MS_MAX = 120_000
+
 /** Hands alerts to a listener. One that throws or rejects is told the alert again later. */
 export class AlertTeller {
   readonly #native: NativeOutbox
@@ -51,13 +54,21 @@ export class AlertTeller {
   }
 
   async #taken(alert: Alert): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
     try {
-      await this.#listener(alert)
+      // One that never ends must not keep later alerts from the application.
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`alerts.onAlert did not end within ${TOLD_MS_MAX / 1_000} s`)), TOLD_MS_MAX)
+        timer.unref()
+      })
+      await Promise.race([this.#listener(alert), late])
       return true
     } catch (error) {
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
       process.emitWarning('alerts.onAlert failed; the alert is told again later', { code: 'HL7_OUTBOX_LISTENER', detail })
       return false
+    } finally {
+      clearTimeout(timer)
     }
   }
 }

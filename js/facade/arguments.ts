@@ -7,6 +7,8 @@ import { types } from 'node:util'
 import { Hl7OutboxError } from '../error.js'
 import type { FlatCheck, FlatOptions } from './native.js'
 
+/** W3C Trace Context. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const HINT = 'Correct the named argument. Nothing was stored.'
 
 export function wrong(what: string): Hl7OutboxError {
@@ -165,6 +167,8 @@ function profile(value: unknown, name: string): 'hl7' | 'malaffi' {
 function tags(value: unknown): string[] {
   const flat: string[] = []
   for (const [key, tag] of Object.entries(object(value, 'tags'))) {
+    // A foreign header as it came: what is none is left out, and refuses no message.
+    if (key === 'traceparent' && !(typeof tag === 'string' && TRACEPARENT.test(tag))) continue
     if (tag !== undefined) flat.push(key, text(tag, `tags.${key.length > 32 ? '…' : key}`))
   }
   return flat

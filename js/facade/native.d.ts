@@ -13,6 +13,24 @@ export declare class NativeCourse {
 
 /** An outbox that is open or being opened. */
 export declare class NativeOutbox {
+  /** Changes after a cursor; JSON. */
+  changes(after: string | undefined | null, limit: number): Promise<string>
+  /** Becomes the one reader of the changes under a name; `false` while another is it. */
+  holdConsumer(name: string): Promise<boolean>
+  /** Gives the name back; `false` if it was not held here. */
+  releaseConsumer(name: string): boolean
+  /** Where a named reader has come to. */
+  consumer(name: string): Promise<string | null>
+  /** Remembers where a named reader has come to. */
+  noteConsumer(name: string, cursor: string): Promise<void>
+  /** The next alert for this process's function, if one is due: `{ n, tries, id, body }` as JSON. */
+  claimAlert(): Promise<string | null>
+  /** Whether the function took it; `n` and `tries` as claimed. */
+  alertTold(n: number, tries: number, taken: boolean): Promise<void>
+  /** Begins or ends to hear changes of status in this environment. */
+  listen(on: boolean): void
+  /** Begins to hear of attempts that end. Of the environments of a process that do, one is told. */
+  followAttempts(): void
   /** Begins to open the outbox; answers at once. Nothing touches the file system on this thread. */
   static open(configJson: string | undefined | null, environmentJson: string, workingDirectory: string, hearsLog?: boolean | undefined | null, hearsAlerts?: boolean | undefined | null, followsAttempts?: boolean | undefined | null): NativeOutbox
   /** Names this outbox in events. */
@@ -55,24 +73,6 @@ export declare class NativeOutbox {
   configure(destination: string, patch: string | undefined | null, by: string): Promise<void>
   /** Stores a corrected message in the lane place of a refused one. */
   replace(id: string, message: Uint8Array | string, by: string): Promise<import('../../index.js').Enqueued>
-  /** Changes after a cursor; JSON. */
-  changes(after: string | undefined | null, limit: number): Promise<string>
-  /** Becomes the one reader of the changes under a name; `false` while another is it. */
-  holdConsumer(name: string): Promise<boolean>
-  /** Gives the name back; `false` if it was not held here. */
-  releaseConsumer(name: string): boolean
-  /** Where a named reader has come to. */
-  consumer(name: string): Promise<string | null>
-  /** Remembers where a named reader has come to. */
-  noteConsumer(name: string, cursor: string): Promise<void>
-  /** The next alert for this process's function, if one is due: `{ n, tries, id, body }` as JSON. */
-  claimAlert(): Promise<string | null>
-  /** Whether the function took it; `n` and `tries` as claimed. */
-  alertTold(n: number, tries: number, taken: boolean): Promise<void>
-  /** Begins or ends to hear changes of status in this environment. */
-  listen(on: boolean): void
-  /** Begins to hear of attempts that end. Of the environments of a process that do, one is told. */
-  followAttempts(): void
   /** Closes; resolves with whether every attempt ended within the time. */
   close(timeoutMs: number): Promise<boolean>
 }

@@ -24,6 +24,8 @@ const SCOPE = 'hl7-outbox'
 const SYSTEM = { 'messaging.system': 'hl7_outbox' }
 /** The key among a message's tags that holds its trace; in Rust `outbox_core::message::TRACEPARENT`. */
 const TRACEPARENT = 'traceparent'
+/** A receiver's own code that is no short number: it may be a name, and stays here. */
+const OWN_WORD = /^(ACK_[^_]*)_(?!\d{1,4}$).*$/s
 /** W3C Trace Context, version 00. */
 const WRITTEN = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
@@ -203,7 +205,7 @@ function tellAttempt(attempt: AttemptEnded): void {
   const over = new Date(Math.max(began.getTime(), new Date(attempt.endedAt).getTime()))
   const parent = contextOf(by.otel, attempt.traceparent)
   const span = by.tracer.startSpan(title('deliver', attempt.destination), { kind: by.otel.SpanKind.CLIENT, startTime: began, attributes }, parent)
-  if (attempt.outcome !== 'accepted') fail(span, attempt.code ?? attempt.row ?? '_OTHER')
+  if (attempt.outcome !== 'accepted') fail(span, attempt.code?.replace(OWN_WORD, '$1') ?? attempt.row ?? '_OTHER')
   span.end(over)
 }
 

@@ -78,7 +78,7 @@ codes! {
     ERR_PATH_DIRECTORY, Host, false, "The directory of the outbox file is missing or is not a directory.",
         "Create the directory and give the application's user the right to write in it.";
     ERR_PATH_PERMISSION, Host, false, "The outbox file or its directory cannot be read or written.",
-        "Give the application's user read and write permission on the directory and on the file with its -wal, -shm, .lock and .dispatcher companions.";
+        "Give the application's user read and write permission on the directory and on the file with its -wal, -shm, .lock, .dispatcher, .queue and .epoch companions.";
     ERR_PATH_LINK, Caller, false, "The outbox file or a companion is a symbolic or a hard link: two names would lead to one file without knowing of each other's locks.",
         "Point `path` at the file itself, in a directory that only the application writes to.";
     ERR_PATH_NETWORK, Host, false, "The directory is on a network file system, which keeps neither locks nor flushes reliably.",

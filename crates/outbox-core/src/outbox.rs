@@ -93,7 +93,7 @@ impl Outbox {
             clock: Arc::clone(&clock),
             runtime: runtime.clone(),
             election: Arc::clone(&election),
-            lanes: lanes(live.base(), &alerts)?,
+            lanes: Lane::all(live.base(), &alerts.connect)?,
             settings: live.base().alerts.clone(),
             callback: alerts.callback,
             outbox: file_name(&live.base().path),
@@ -460,16 +460,6 @@ impl Outbox {
 
 fn one(found: Refusals) -> Result<RefusalView, OutboxError> {
     found.groups.into_iter().next().ok_or_else(|| OutboxError::plain(code::ERR_REFUSAL))
-}
-
-/// The ways to the webhooks; a wrong key or certificate is told at the start.
-fn lanes(settings: &Settings, parts: &AlertParts) -> Result<Vec<Arc<Lane>>, OutboxError> {
-    let webhooks = settings.alerts.iter().flat_map(|alerts| &alerts.webhooks);
-    let lane = |settings: &WebhookSettings| {
-        let way = (parts.connect)(settings)?;
-        Ok(Arc::new(Lane { settings: settings.clone(), way }))
-    };
-    webhooks.map(lane).collect()
 }
 
 /// Without its folders, which may name a person.

@@ -14,6 +14,7 @@ mod check;
 mod convert;
 mod course;
 mod events;
+mod feed;
 mod handle;
 mod log;
 mod outbox;

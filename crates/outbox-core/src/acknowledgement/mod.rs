@@ -37,7 +37,7 @@ pub use outcome::{Outcome, UnknownOutcome};
 pub use policy::{Policy, PolicyProblem};
 pub use retry_after::{RETRY_AFTER_MAX, RETRY_AFTER_MIN};
 pub use row::{Row, RowName, UnknownRow};
-pub use safe_code::{ERR_CODE_BYTES_MAX, ERR_CODES_MAX};
+pub use safe_code::{ERR_CODE_BYTES_MAX, ERR_CODES_MAX, leaving};
 pub use seen::{Asked, MllpEnd, Seen};
 pub use table::{ROWS, RowEntry};
 pub use verdict::Verdict;

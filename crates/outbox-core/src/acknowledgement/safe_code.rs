@@ -17,9 +17,30 @@ pub(super) fn safe_code(value: &[u8]) -> Option<String> {
     (fits && value.iter().all(is_code)).then(|| String::from_utf8_lossy(value).into_owned())
 }
 
+/// The longest code of a receiver that may leave the machine, in digits: tables of HL7 have three, engines four.
+const LEAVING_DIGITS_MAX: usize = 4;
+
+/// What of a failure's code may leave the machine, in alerts and spans: of a code that the receiver wrote, only a short number.
+/// A word there may be a name.
+pub fn leaving(code: &str) -> &str {
+    let Some((kind, detail)) = code.strip_prefix("ACK_").and_then(|rest| rest.split_once('_')) else { return code };
+    let is_number = detail.len() <= LEAVING_DIGITS_MAX && detail.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { code } else { &code[.."ACK_".len() + kind.len()] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_receivers_code_only_a_short_number_leaves() {
+        for code in ["ACK_AE_207", "ACK_AR_1014", "ACK_AE", "HTTP_401", "CONNECT_REFUSED"] {
+            assert_eq!(leaving(code), code);
+        }
+        for code in ["ACK_AE_ZAYD", "ACK_AE_789012", "ACK_AE_A_103", "ACK_AE_12a"] {
+            assert_eq!(leaving(code), "ACK_AE");
+        }
+    }
 
     #[test]
     fn a_code_is_kept_and_anything_else_is_left_out() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{AlertFacts, AlertType, AlertView};
+use crate::acknowledgement::leaving;
 use crate::clock::Timestamp;
 use crate::config::Thresholds;
 use crate::dispatch::election::Leader;
@@ -136,7 +137,7 @@ fn pause_reason(reason: Option<&str>) -> (&'static str, Option<String>) {
     match reason {
         Some(RESTORED) => ("restored", None),
         Some(reason) if reason.starts_with(STREAK) => {
-            ("reject-streak", Some(reason[STREAK.len()..].to_owned()).filter(|code| is_code(code)))
+            ("reject-streak", Some(leaving(&reason[STREAK.len()..])).filter(|code| is_code(code)).map(str::to_owned))
         }
         _ => ("person", None),
     }
@@ -145,7 +146,7 @@ fn pause_reason(reason: Option<&str>) -> (&'static str, Option<String>) {
 /// A person may have written what looks like our own words.
 fn is_code(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    !text.is_empty()
+    (text.starts_with("ACK_") || text.starts_with("HTTP_"))
         && text.len() <= 64
         && text.chars().all(is_letter)
         && text.chars().filter(char::is_ascii_digit).count() <= 6
@@ -228,8 +229,9 @@ mod tests {
             (None, ("person", None)),
             (Some("TESTPATIENT ZAYD complained"), ("person", None)),
             (Some(RESTORED), ("restored", None)),
-            (Some("reject-streak: 207"), ("reject-streak", Some("207"))),
+            (Some("reject-streak: ACK_AR_207"), ("reject-streak", Some("ACK_AR_207"))),
             (Some("reject-streak: TESTPATIENT ZAYD"), ("reject-streak", None)),
+            (Some("reject-streak: ZAYD"), ("reject-streak", None)),
             (Some("reject-streak: 784199012345671"), ("reject-streak", None)),
         ] {
             let (reason, code) = pause_reason(written);

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Notice, NoticeEnd};
 use crate::clock::{Clock, Timestamp};
-use crate::config::WebhookSettings;
+use crate::config::{Settings, WebhookSettings};
 use crate::error::{OutboxError, code};
 use crate::store::{Done, Store};
 
@@ -59,6 +59,18 @@ pub trait Callback: Send + Sync {
 pub(crate) struct Lane {
     pub(crate) settings: WebhookSettings,
     pub(crate) way: Arc<dyn Webhook>,
+}
+
+impl Lane {
+    /// The ways to all webhooks; a wrong key or certificate is told at the start.
+    pub(crate) fn all(settings: &Settings, connect: &ConnectWebhook) -> Result<Vec<Arc<Self>>, OutboxError> {
+        let webhooks = settings.alerts.iter().flat_map(|alerts| &alerts.webhooks);
+        let lane = |settings: &WebhookSettings| {
+            let way = connect(settings)?;
+            Ok(Arc::new(Self { settings: settings.clone(), way }))
+        };
+        webhooks.map(lane).collect()
+    }
 }
 
 /// How long until the next attempt.

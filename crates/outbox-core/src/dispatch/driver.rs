@@ -15,7 +15,7 @@ use super::bell::Bell;
 use super::breaker::{Breaker, Turned};
 use super::evidence::{Evidence, Witness};
 use super::rate::Bucket;
-use crate::acknowledgement::{Outcome, Verdict};
+use crate::acknowledgement::{Outcome, Verdict, leaving};
 use crate::clock::Clock;
 use crate::error::OutboxError;
 use crate::metrics::Metrics;
@@ -232,13 +232,15 @@ impl Driver {
         }
         match turned {
             Turned::No => {
-                // The receiver's application has answered: after a change of dispatcher, the first that is known of it.
-                if verdict.outcome == Outcome::Accepted || verdict.ack_code.is_some() {
+                // The receiver's application has answered: after a change of dispatcher, the first that is known of it. A
+                // destination that goes on resting does not work, whoever answers there.
+                let is_answer = verdict.outcome == Outcome::Accepted || verdict.ack_code.is_some();
+                if is_answer && course.breaker.until().is_none() {
                     self.witness.says(Evidence::Works);
                 }
             }
             Turned::Rests(state) => {
-                self.witness.says(Evidence::Rests { state: *state, code: Some(verdict.code.clone()) });
+                self.witness.says(Evidence::Rests { state: *state, code: Some(leaving(&verdict.code).to_owned()) });
                 tracing::warn!(destination = %name, state = state.as_str(), code = %verdict.code, "the destination rests");
                 self.note(&course.way, *state, Some(verdict.code.clone()));
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outbox_core::acknowledgement::Outcome;
+use outbox_core::acknowledgement::{Outcome, leaving};
 use outbox_core::clock::Timestamp;
 use outbox_core::retry::{Next, Reason};
 use outbox_core::state::State;
@@ -61,7 +61,7 @@ pub(crate) fn complete(unit: &mut Unit<'_>, destination: &Arc<str>, completion: 
                 err_codes: (!record.err_codes.is_empty()).then(|| record.err_codes.clone()),
             };
             if reason == Reason::Rejected {
-                alert::refused(unit, destination, &failure.code)?;
+                alert::refused(unit, destination, leaving(&failure.code))?;
             }
             fail(unit, destination, &standing, attempts, &failure, completion.holds_lane)?;
         }
