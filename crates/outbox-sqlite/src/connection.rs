@@ -16,8 +16,8 @@ pub(crate) const BUSY_MAX: Duration = Duration::from_secs(4);
 /// Pages in the write-ahead log before a commit folds them back, on connections that seldom write (`write::checkpoint` has the
 /// writer's own rule).
 const CHECKPOINT_PAGES: i32 = 4_000;
-/// The file grows, and is cut off, in steps of so many bytes. Every byte of a step is taken from the file system at once: what
-/// is written there later needs no room (`file::OpenFile::has_room`).
+/// The file grows, and is cut off, in steps of so many bytes, when the log is folded back: a step is taken from the file system
+/// at once, so that small growth later needs no room of a disk that has become full.
 const STEP_BYTES: i32 = 1 << 20;
 const STATEMENTS_KEPT: usize = 128;
 const CACHE_KIB: i32 = 32 * 1_024;

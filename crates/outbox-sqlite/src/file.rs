@@ -1,13 +1,12 @@
 //! The file as the writer holds it: opened, and opened again after the disk has failed.
 
 use std::cell::{Cell, RefCell};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outbox_core::error::{OutboxError, code};
-use rusqlite::{Connection, FileControl, MAIN_DB};
+use rusqlite::Connection;
 
 use crate::connection::open_writer;
 use crate::digest::Digests;
@@ -20,10 +19,6 @@ use crate::write::{Checkpointer, prove, reserve};
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 const OPEN_STEP: Duration = Duration::from_millis(20);
 
-/// A transaction of so few rows takes at most so many pages, unless they are long.
-const SMALL_ROWS: u64 = 16;
-const SMALL_PAGES: u64 = 32;
-
 /// The writer's connection with what belongs to it.
 pub(crate) struct OpenFile {
     /// Before the connection, which must be the last to be closed.
@@ -31,10 +26,6 @@ pub(crate) struct OpenFile {
     pub(crate) connection: Connection,
     pub(crate) digests: Arc<Digests>,
     queue: RefCell<Queue>,
-    path: PathBuf,
-    page_bytes: u64,
-    /// Pages in the log when room was looked for, and spare pages of the file then.
-    spare: Cell<(u64, u64)>,
 }
 
 impl OpenFile {
@@ -80,56 +71,12 @@ impl OpenFile {
         self.queue.borrow_mut().begin(&self.connection)
     }
 
-    /// Whether the file system has given the file room for every page that it has after this transaction, which changed so many
-    /// rows. What is in the log alone is folded back into that room later, however full the disk is then; without it the log
-    /// could not begin anew, and nothing could be written any more.
-    pub(crate) fn has_room(&self, rows: u64) -> Result<bool, Failure> {
-        outbox_core::fault!("commit-room", Failure::planted);
-        if rows <= SMALL_ROWS && self.has_spare(SMALL_PAGES) {
-            return Ok(true);
-        }
-        self.look_for_room()
-    }
-
-    /// After a commit: mends what a transaction of few but long rows took more than was looked for.
-    pub(crate) fn mend_room(&self) -> Result<(), Failure> {
-        if self.checkpointer.unfolded() == 0 || self.has_spare(0) {
-            return Ok(());
-        }
-        self.look_for_room().map(|_| ())
-    }
-
-    /// Whether there are spare pages for sure. Every page that is new, in whatever process, stands in the log: since the last
-    /// look the file has grown by no more than the log has.
-    fn has_spare(&self, pages: u64) -> bool {
-        let (logged, spare) = self.spare.get();
-        let logs = self.checkpointer.unfolded();
-        logs != 0 && logs.checked_sub(logged).is_some_and(|grown| grown + pages <= spare)
-    }
-
-    /// Asking costs SQLite a statement that it prepares anew each time.
-    fn look_for_room(&self) -> Result<bool, Failure> {
-        let pages: u64 = self.connection.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))?;
-        let needed = pages * self.page_bytes;
-        // By its name: closing a descriptor of the file would drop this process's locks.
-        let bytes = || fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
-        if bytes() < needed {
-            let mut size = i64::try_from(needed).unwrap_or(i64::MAX);
-            // A disk that is full is seen by the size, and one that fails by the commit.
-            let _ = self.connection.file_control(Some(MAIN_DB), FileControl::SizeHint(&mut size));
-        }
-        let spare = bytes().checked_sub(needed).map(|bytes| bytes / self.page_bytes);
-        self.spare.set((self.checkpointer.unfolded(), spare.unwrap_or(0)));
-        Ok(spare.is_some())
-    }
-
     fn of(path: &Path, mut connection: Connection) -> Result<Self, Failure> {
         let digests = Arc::new(Digests::of(&connection)?);
         reserve(path, &connection)?;
         let checkpointer = Checkpointer::start(path, &mut connection)?;
-        let page_bytes = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         let queue = RefCell::new(Queue::open(path));
-        Ok(Self { checkpointer, connection, digests, queue, path: path.to_owned(), page_bytes, spare: Cell::default() })
+        Ok(Self { checkpointer, connection, digests, queue })
     }
 }
 

@@ -26,10 +26,13 @@ type Place = (i64, i64);
 #[derive(Clone, Copy)]
 struct Width(i64);
 
+/// Widest stretch, in numbers: behind a long history that a filter does not match there may be a backlog that it does.
+const WIDTH_MAX: i64 = 16_384;
+
 impl Width {
     fn took(&mut self, time: Duration) {
         if time < STRETCH_TIME {
-            self.0 = self.0.saturating_mul(2);
+            self.0 = self.0.saturating_mul(2).min(WIDTH_MAX.max(self.0));
         } else if time > STRETCH_TIME * 4 {
             self.0 = (self.0 / 2).max(1);
         }

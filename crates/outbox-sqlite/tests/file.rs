@@ -222,23 +222,6 @@ fn a_row_that_cannot_have_been_stored_is_not_sent_and_holds_up_its_own_lane_alon
 }
 
 #[test]
-fn the_file_has_room_on_the_disk_for_what_is_in_the_log_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("outbox.db");
-    let store = open(&path).unwrap();
-    let looker = Connection::open(&path).unwrap();
-    // By turns one at a time, and many at once.
-    for n in 0..400 {
-        let many = if n / 50 % 2 == 0 { 1 } else { 20 };
-        let messages = move || Ok((0..many).map(|m| message(n * 20 + m, None)).collect());
-        wait(|done| store.enqueue(Box::new(messages), done)).unwrap();
-        let pages: u64 = looker.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        let bytes = wait(|done| store.info(done)).unwrap().bytes;
-        assert!(bytes >= pages * 4_096, "{pages} pages, and the file has {bytes} bytes");
-    }
-}
-
-#[test]
 fn the_database_itself_refuses_states_moves_and_a_second_front_of_a_lane() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");

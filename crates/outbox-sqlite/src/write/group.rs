@@ -133,8 +133,7 @@ impl Writer {
         }
     }
 
-    /// Runs a group: without savepoints, and again with them if that left something untidy; and again without new messages
-    /// if the file cannot grow for them.
+    /// Runs a group: without savepoints, and again with them if that left something untidy.
     fn transaction(
         &self,
         file: &OpenFile,
@@ -142,20 +141,14 @@ impl Writer {
         group: &mut [Box<dyn Operation>],
         applied: &mut usize,
     ) -> Result<Committed, Failure> {
-        let (mut no_room, mut is_careful) = (no_room, false);
-        loop {
-            let unit = self.unit(file, no_room);
-            match attempt(file, &self.room, if is_careful { unit.careful() } else { unit }, group, applied)? {
-                Attempt::Committed(committed) => return Ok(committed),
-                Attempt::Untidy => is_careful = true,
-                Attempt::NoRoom => {
-                    self.room.found_full();
-                    no_room = Some(code::ERR_DISK_FULL);
-                }
-            }
-            roll_back(&file.connection);
-            *applied = 0;
+        let unit = || self.unit(file, no_room);
+        if let Some(committed) = attempt(file, &self.room, unit(), group, applied)? {
+            return Ok(committed);
         }
+        roll_back(&file.connection);
+        *applied = 0;
+        let again = attempt(file, &self.room, unit().careful(), group, applied)?;
+        Ok(again.unwrap_or_default())
     }
 
     fn unit<'a>(&self, file: &'a OpenFile, no_room: Option<&'static str>) -> Unit<'a> {
@@ -256,23 +249,14 @@ impl Writer {
     }
 }
 
-/// What became of a transaction.
-enum Attempt {
-    Committed(Committed),
-    /// To be given up for a careful one.
-    Untidy,
-    /// To be given up for one without new messages.
-    NoRoom,
-}
-
-/// One transaction.
+/// One transaction; `None` when it must be given up for a careful one.
 fn attempt(
     file: &OpenFile,
     room: &Room,
     mut unit: Unit<'_>,
     group: &mut [Box<dyn Operation>],
     applied: &mut usize,
-) -> Result<Attempt, Failure> {
+) -> Result<Option<Committed>, Failure> {
     outbox_core::fault!("commit-begin", Failure::planted);
     file.begin()?;
     let began = Instant::now();
@@ -286,31 +270,20 @@ fn attempt(
             return Err(fatal);
         }
         if unit.untidy {
-            return Ok(Attempt::Untidy);
+            return Ok(None);
         }
         if began.elapsed() >= GROUP_TIME_MAX {
             break;
         }
     }
-    let admits = unit.no_room.is_none();
     let news = unit.close().inspect_err(|_| roll_back(&file.connection))?;
-    // What happens to stored messages is written all the same: it may use what was kept for it.
-    let rows = file.connection.total_changes() - changes_before;
-    if admits && !file.has_room(rows).inspect_err(|_| roll_back(&file.connection))? {
-        return Ok(Attempt::NoRoom);
-    }
-    let wrote = rows != 0;
+    let wrote = file.connection.total_changes() != changes_before;
     let committing = Instant::now();
     if let Err(failure) = commit(&file.connection) {
         roll_back(&file.connection);
         return Err(failure);
     }
-    let took = committing.elapsed();
-    if let Err(failure) = file.mend_room() {
-        // The commit stands; the next one looks again.
-        tracing::warn!(why = failure.in_short(), "whether the file has room could not be seen");
-    }
-    Ok(Attempt::Committed((news, has_reserve, wrote.then_some(took))))
+    Ok(Some((news, has_reserve, wrote.then(|| committing.elapsed()))))
 }
 
 fn commit(connection: &Connection) -> Result<(), Failure> {

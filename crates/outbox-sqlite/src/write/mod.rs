@@ -33,7 +33,7 @@ use outbox_core::store::{Admitted, By, Command, Done, Prepare, Turn};
 
 pub(crate) use self::alert::GIVEN_UP_MS;
 pub(crate) use self::checkpoint::{Checkpointer, prove, reserve};
-pub(crate) use self::command::{Begun, LISTED_MAX, Part, meant};
+pub(crate) use self::command::{Begun, LISTED_MAX, Part, Probed, meant};
 use self::enqueue::Ready;
 pub(crate) use self::group::Writer;
 use self::unit::Unit;
@@ -171,9 +171,10 @@ impl WriterHandle {
         action: i64,
         seqs: Arc<Vec<i64>>,
         time: Duration,
+        probed: Arc<Probed>,
         done: Done<Part>,
     ) {
-        self.run(move |unit| command::part(unit, &order.0, &order.1, action, &seqs, time), done);
+        self.run(move |unit| command::part(unit, &order.0, &order.1, action, &seqs, time, &probed), done);
     }
 
     pub(crate) fn sweep(&self, retention: Retention, from: Sweeping, done: Done<Swept>) {

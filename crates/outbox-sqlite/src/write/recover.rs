@@ -16,11 +16,22 @@ pub(crate) fn recover(unit: &mut Unit<'_>) -> Result<u64, Failure> {
     let now = unit.now.0;
     let sql =
         format!("SELECT {}, tries, destination FROM message WHERE place = 'flight' ORDER BY seq", Standing::COLUMNS);
-    let open: Vec<(Standing, u32, String)> = unit
-        .connection
-        .prepare_cached(&sql)?
-        .query_map([], |row| Ok((Standing::read(row)?, row.get(Standing::WIDTH)?, row.get(Standing::WIDTH + 1)?)))?
-        .collect::<Result<_, _>>()?;
+    let mut open: Vec<(Standing, u32, String)> = Vec::new();
+    let mut statement = unit.connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let read = || Ok((Standing::read(row)?, row.get(Standing::WIDTH)?, row.get(Standing::WIDTH + 1)?));
+        match read().map_err(|error: rusqlite::Error| Failure::from(error)) {
+            Ok(claim) => open.push(claim),
+            // It stays in flight, and its lane waits for a person; nobody else's messages wait with it.
+            Err(failure) if failure.is_impossible_value() => {
+                tracing::error!("the row of a message in flight is damaged; it is left as it is");
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    drop(rows);
+    drop(statement);
     for (standing, tries, destination) in &open {
         outbox_core::fault!("recover-row", Failure::planted);
         let seq = standing.seq;

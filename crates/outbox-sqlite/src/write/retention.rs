@@ -205,7 +205,7 @@ impl Ended {
             sent_at: row.get(1)?,
             destination: Arc::from(row.get_ref(2)?.as_str()?),
             // What cannot be read is left alone.
-            state: row.get_ref(3)?.as_str()?.parse().map_err(|()| rusqlite::Error::InvalidQuery)?,
+            state: row.get_ref(3)?.as_str()?.parse().unwrap_or(State::Held),
             created_at: row.get(4)?,
             updated_at: row.get(5)?,
             is_tombstone: row.get(6)?,

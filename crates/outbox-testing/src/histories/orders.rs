@@ -35,6 +35,8 @@ pub(crate) struct Large {
     missing: Vec<(String, &'static str)>,
     changed: Vec<MessageId>,
     left: Vec<(String, &'static str)>,
+    /// Destinations that it has asked for a probe: once for the whole order.
+    nudged: BTreeSet<Arc<str>>,
 }
 
 /// What an order means: a filter, the states it applies to, and whether it goes from the end of each lane to its beginning.
@@ -70,6 +72,7 @@ impl Model {
             missing: self.missing(&command),
             changed: Vec::new(),
             left: Vec::new(),
+            nudged: BTreeSet::new(),
             command,
             told,
         };
@@ -154,7 +157,7 @@ impl Model {
                 Some(code) => large.left.push((id.to_string(), code)),
             }
         }
-        for destination in nudged {
+        for destination in nudged.into_iter().filter(|destination| large.nudged.insert(destination.clone())) {
             *self.nudges.entry(destination).or_default() += 1;
         }
         Ok(())

@@ -77,16 +77,16 @@ impl After {
         self.lanes.extend(lane);
     }
 
-    /// A person who asks for an attempt gets a probe now, even while the destination rests.
+    /// A person who asks for an attempt gets a probe now, even while the destination rests; one for the whole command.
     pub(super) fn nudge(&mut self, destination: &Arc<str>) {
         if !self.nudged.contains(destination) {
             self.nudged.insert(Arc::clone(destination));
         }
     }
 
-    fn carry_out(&self, unit: &Unit<'_>) -> Result<(), Failure> {
+    fn carry_out(&self, unit: &Unit<'_>, probed: &Probed) -> Result<(), Failure> {
         self.lanes.iter().try_for_each(|lane| lane::settle(unit, lane))?;
-        for destination in &self.nudged {
+        for destination in self.nudged.difference(probed) {
             unit.connection
                 .prepare_cached(
                     "INSERT INTO destination (name, since, nudges) VALUES (?1, ?2, 1)
@@ -113,12 +113,16 @@ pub(crate) fn meant(command: &Command) -> Option<Meant> {
     Some(Meant { filter: filter.clone(), states, backwards })
 }
 
+/// Destinations to which a command has asked for a probe.
+pub(crate) type Probed = BTreeSet<Arc<str>>;
+
 /// What one part of a command did.
 #[derive(Default)]
 pub(crate) struct Part {
     pub(crate) changed: Changed,
     /// How many of its messages had their turn before the time was over.
     pub(crate) handled: usize,
+    pub(crate) probed: Probed,
 }
 
 /// Applies a command to these messages, in this order; to those that the filter still matches. Ends after `time`, between two
@@ -130,11 +134,12 @@ pub(crate) fn part(
     meant: &Meant,
     seqs: &[i64],
     time: Option<Duration>,
+    probed: &Probed,
 ) -> Result<Part, Failure> {
     if matches!(command, Command::Purge { .. }) {
-        withdraw::overwriting(unit, |unit| apply(unit, command, meant, seqs, time))
+        withdraw::overwriting(unit, |unit| apply(unit, command, meant, seqs, time, probed))
     } else {
-        apply(unit, command, meant, seqs, time)
+        apply(unit, command, meant, seqs, time, probed)
     }
 }
 
@@ -144,6 +149,7 @@ fn apply(
     meant: &Meant,
     seqs: &[i64],
     time: Option<Duration>,
+    probed: &Probed,
 ) -> Result<Part, Failure> {
     let until = time.map(|time| Instant::now() + time);
     let mut candidates = candidates(unit, meant, seqs)?.into_iter().peekable();
@@ -170,8 +176,8 @@ fn apply(
             break;
         }
     }
-    after.carry_out(unit)?;
-    Ok(Part { changed, handled })
+    after.carry_out(unit, probed)?;
+    Ok(Part { changed, handled, probed: after.nudged })
 }
 
 fn act(unit: &mut Unit<'_>, command: &Command, candidate: &Candidate, after: &mut After) -> Result<Done, Failure> {

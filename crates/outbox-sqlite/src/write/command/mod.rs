@@ -16,7 +16,7 @@ use outbox_core::store::{By, Command};
 use rusqlite::params;
 
 pub(crate) use self::destination::{note_configuration, note_destination};
-pub(crate) use self::each::{LISTED_MAX, Part, meant};
+pub(crate) use self::each::{LISTED_MAX, Part, Probed, meant};
 pub(crate) use self::replace::replace;
 pub(crate) use self::withdraw::erase;
 use super::unit::Unit;
@@ -82,7 +82,7 @@ fn on_messages(unit: &mut Unit<'_>, command: &Command, by: &By, parts: &Parts) -
         let action = record(unit, name, &detail, by, 0)?;
         return Ok(Begun::Large { walk: Box::new(Walk::begin(unit.connection, meant, bound)?), action, missing });
     }
-    let mut changed = each::part(unit, command, &meant, &found, None)?.changed;
+    let mut changed = each::part(unit, command, &meant, &found, None, &Probed::new())?.changed;
     changed.unchanged.extend(missing);
     changed.unchanged.truncate(each::LISTED_MAX);
     Ok(Begun::Whole(changed))
@@ -96,8 +96,13 @@ pub(crate) fn part(
     action: i64,
     seqs: &[i64],
     time: Duration,
+    probed: &Probed,
 ) -> Result<Part, Failure> {
-    let part = each::part(unit, command, meant, seqs, Some(time))?;
+    // What is kept on a full disk is for deliveries; a purge gives room back.
+    if let Some(why) = unit.no_room.filter(|_| !matches!(command, Command::Purge { .. })) {
+        return Err(OutboxError::plain(why).into());
+    }
+    let part = each::part(unit, command, meant, seqs, Some(time), probed)?;
     outbox_core::fault!("bulk-part", Failure::planted);
     unit.connection
         .prepare_cached("UPDATE action SET changed = changed + ?2 WHERE n = ?1")?
