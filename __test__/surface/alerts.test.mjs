@@ -67,17 +67,6 @@ test('a receiver that answers that it cannot is down too, and its outage is not 
   assert.deepEqual(hook.told, ['outage begun', 'outage ended'])
 })
 
-test('a long number that the receiver writes as a code stays here; the message has it', async (t) => {
-  const taker = await receiver(t, { answer: { type: 'ae', errors: [{ code: '789012' }] } })
-  const hook = await webhook(t)
-  const outbox = await open(t, taker.url, {}, { alerts: alertsFor(hook) })
-  const { id } = await outbox.enqueueHl7(hl7())
-  await reach(outbox, id, 'FAILED')
-  assert.equal((await outbox.getMessage(id)).failure.code, 'ACK_AE_789012')
-  assert.equal((await hook.got('refusal', 'begun')).code, 'ACK_AE')
-  for (const { body } of hook.requests) assert.ok(!body.includes('789012'))
-})
-
 test('the signature is what the specification says, over id, time and body, for every key', async (t) => {
   const hook = await webhook(t)
   const alerts = alertsFor(hook)
