@@ -74,7 +74,7 @@ test('each shell reads its completions and completes commands, options and value
   }))
   const bash = (...words) =>
     execFileSync('bash', ['-c', `source ${quoted(files.bash)}; COMP_WORDS=(hl7-outbox ${words.map(quoted).join(' ')}); COMP_CWORD=${words.length}; _hl7_outbox; printf '%s\\n' "\${COMPREPLY[@]}"`], { cwd, encoding: 'utf8' }).trim().split('\n')
-  assert.deepEqual(bash('re'), ['retry', 'replace', 'release', 'resend', 'resume', 'restore', 'receiver'])
+  assert.deepEqual(bash('re'), ['refusals', 'retry', 'replace', 'refusal', 'release', 'resend', 'resume', 'restore', 'receiver'])
   assert.deepEqual(bash('list', '--status', 'P'), ['PENDING'])
   assert.deepEqual(bash('cancel', '--dry'), ['--dry-run'])
   assert.deepEqual(bash('check', 'comp').sort(), ['completions.bash', 'completions.fish', 'completions.zsh'])
