@@ -58,7 +58,9 @@ export class AlertTeller {
     try {
       // One that never ends must not keep later alerts from the application.
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`alerts.onAlert did not end within ${TOLD_MS_MAX / 1_000} s`)), TOLD_MS_MAX)
+        timer = setTimeout(() => {
+          reject(new Error(`alerts.onAlert did not end within ${TOLD_MS_MAX / 1_000} s`))
+        }, TOLD_MS_MAX)
         timer.unref()
       })
       await Promise.race([this.#listener(alert), late])
